@@ -1,0 +1,205 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// The targets as a table: what each one is made of is on one line, and KV_TARGETS=A,B builds only those and what they need
+// (a quick way to work on one module: the packages nobody needs then are not even fetched).
+
+struct Package3rd {
+    let name: String
+    let url: String
+    let from: Version
+}
+
+let packages: [String: Package3rd] = Dictionary(
+    uniqueKeysWithValues: [
+        Package3rd(name: "swift-argument-parser", url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        Package3rd(name: "swift-collections", url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        Package3rd(name: "swift-log", url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        Package3rd(name: "swift-metrics", url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+        Package3rd(name: "swift-nio", url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        Package3rd(name: "swift-protobuf", url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        Package3rd(name: "swift-service-lifecycle", url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        Package3rd(name: "SwiftCSV", url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
+        Package3rd(name: "TextTable", url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
+    ].map { ($0.name, $0) })
+
+enum Kind {
+    case system(pkgConfig: String, apt: String)
+    case library
+    case executable
+    case test
+}
+
+struct Module {
+    let name: String
+    let kind: Kind
+    let needs: [String]
+    let products: [(String, String)]
+    let folder: String
+
+    init(_ name: String, _ kind: Kind = .library, _ needs: [String] = [], _ products: [(String, String)] = [], in folder: String? = nil) {
+        self.name = name
+        self.kind = kind
+        self.needs = needs
+        self.products = products
+        if let folder {
+            self.folder = folder
+        } else if case .test = kind {
+            self.folder = "Tests/\(name)"
+        } else {
+            self.folder = "Sources/\(name)"
+        }
+    }
+}
+
+let nioCore = [("NIOCore", "swift-nio"), ("NIOPosix", "swift-nio")]
+let logging = [("Logging", "swift-log")]
+let collections = [("DequeModule", "swift-collections")]
+let arguments = [("ArgumentParser", "swift-argument-parser")]
+
+let modules: [Module] = [
+    Module("CLibZstd", .system(pkgConfig: "libzstd", apt: "libzstd-dev")),
+    Module("CLibYAML", .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev")),
+    Module("CCRC32C"),
+    Module("KVBase", .library, ["CCRC32C"]),
+    Module("KVEnvironment", .library, ["KVBase"]),
+    Module("KVPosix", .library, ["KVBase", "KVEnvironment"]),
+    Module("KVLog", .library, ["KVBase", "KVEnvironment"]),
+    Module("KVStorage", .library, ["KVBase", "KVEnvironment", "KVLog", "CLibZstd"], collections),
+    Module("KVRaft", .library, ["KVBase"], collections),
+    Module("KVSharding", .library, ["KVBase"]),
+    Module("KVService", .library, ["KVBase"]),
+    Module(
+        "KVReplication", .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService"], collections),
+    Module(
+        "KVNode", .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService", "KVReplication", "KVSharding", "KVTelemetry"],
+        collections + logging),
+    Module(
+        "KVPeer", .library, ["KVBase", "KVRaft", "KVReplication"],
+        nioCore + logging + [("SwiftProtobuf", "swift-protobuf")]),
+    Module("KVTelemetry", .library, ["KVBase"], logging + [("Metrics", "swift-metrics"), ("CoreMetrics", "swift-metrics")]),
+    Module("KVRESP", .library, ["KVBase", "KVService", "KVTelemetry"], nioCore + logging),
+    Module(
+        "KVHTTP", .library, ["KVBase", "KVService", "KVTelemetry"],
+        nioCore + logging + [("Hummingbird", "hummingbird")]),
+    Module("KVClient", .library, ["KVBase"], nioCore + [("AsyncHTTPClient", "async-http-client")]),
+    Module("KVConfiguration", .library, ["KVBase", "CLibYAML"]),
+    Module(
+        "kvnode", .executable,
+        [
+            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
+            "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
+        ],
+        arguments + nioCore + logging + [
+            ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
+        ]),
+    Module(
+        "kvctl", .executable, ["KVBase", "KVClient", "KVConfiguration"],
+        arguments + [("SwiftCSV", "SwiftCSV"), ("TextTable", "TextTable")]),
+
+    // What the tests stand on: the simulated disk, network and clock, and the linearizability checker.
+    Module(
+        "KVSimulation", .library, ["KVBase", "KVEnvironment"], in: "Tests/KVSimulation"),
+    Module("KVLinearizability", .library, [], in: "Tests/KVLinearizability"),
+    Module(
+        "KVClusterSimulation", .library,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication", "KVNode",
+            "KVSimulation", "KVLinearizability",
+        ],
+        in: "Tests/KVClusterSimulation"),
+    Module("kvsim", .executable, ["KVClusterSimulation", "KVBase"], arguments, in: "Tests/kvsim"),
+
+    Module("KVBaseTests", .test, ["KVBase"]),
+    Module("KVEnvironmentTests", .test, ["KVBase", "KVEnvironment", "KVSimulation", "KVPosix"]),
+    Module("KVLogTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVSimulation", "KVPosix"]),
+    Module("KVStorageTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVSimulation", "KVPosix"]),
+    Module("KVRaftTests", .test, ["KVBase", "KVRaft"]),
+    Module("KVShardingTests", .test, ["KVBase", "KVSharding"]),
+    Module("KVServiceTests", .test, ["KVBase", "KVService"]),
+    Module(
+        "KVReplicationTests", .test,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVSimulation"]),
+    Module(
+        "KVNodeTests", .test,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVNode", "KVSharding",
+            "KVSimulation",
+        ]),
+    Module("KVPeerTests", .test, ["KVBase", "KVRaft", "KVReplication", "KVPeer"], nioCore + [("NIOEmbedded", "swift-nio")]),
+    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
+    Module("KVRESPTests", .test, ["KVBase", "KVService", "KVRESP", "KVTelemetry"], nioCore + [("NIOEmbedded", "swift-nio")]),
+    Module(
+        "KVHTTPTests", .test, ["KVBase", "KVService", "KVHTTP", "KVTelemetry"],
+        [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]),
+    Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
+    Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
+    Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
+    Module("LayeringTests", .test),
+    Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
+    Module("EndToEndTests", .test, ["KVLinearizability"]),
+]
+
+let settings: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+let byName = Dictionary(uniqueKeysWithValues: modules.map { ($0.name, $0) })
+
+func exists(_ module: Module) -> Bool {
+    FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + module.folder)
+}
+
+func closure(of roots: [String]) -> Set<String> {
+    var found: Set<String> = []
+    var open = roots
+    while let name = open.popLast() {
+        guard let module = byName[name], found.insert(name).inserted else { continue }
+        open += module.needs
+    }
+    return found
+}
+
+let wanted: Set<String> =
+    if let names = Context.environment["KV_TARGETS"] {
+        closure(of: names.split(separator: ",").map(String.init))
+    } else {
+        Set(modules.map(\.name))
+    }
+
+let chosen = modules.filter { wanted.contains($0.name) && exists($0) }
+let chosenNames = Set(chosen.map(\.name))
+
+let targets: [Target] = chosen.map { module in
+    let needs: [Target.Dependency] =
+        module.needs.filter(chosenNames.contains).map { .target(name: $0) }
+        + module.products.map { .product(name: $0.0, package: $0.1) }
+    switch module.kind {
+    case .system(let pkgConfig, let apt):
+        return .systemLibrary(name: module.name, path: module.folder, pkgConfig: pkgConfig, providers: [.apt([apt])])
+    case .library where module.name.hasPrefix("C"):
+        return .target(name: module.name, path: module.folder)
+    case .library:
+        return .target(name: module.name, dependencies: needs, path: module.folder, swiftSettings: settings)
+    case .executable:
+        return .executableTarget(name: module.name, dependencies: needs, path: module.folder, swiftSettings: settings)
+    case .test:
+        return .testTarget(name: module.name, dependencies: needs, path: module.folder, swiftSettings: settings)
+    }
+}
+
+let package = Package(
+    name: "kv",
+    dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0] }.map {
+        .package(url: $0.url, from: $0.from)
+    },
+    targets: targets,
+    swiftLanguageModes: [.v6]
+)
