@@ -129,14 +129,16 @@ extension FileSystem {
         if exists(temporary) { try remove(temporary) }
         let file = try open(temporary, .createNew)
         defer { file.close() }
-        try bytes.withUnsafeBytes { (buffer) throws(FileError) in try file.write(buffer, at: 0) }
+        try bytes.withUnsafeBufferPointer { (buffer) throws(FileError) in
+            try file.write(UnsafeRawBufferPointer(buffer), at: 0)
+        }
         try file.synchronize()
         try rename(temporary, to: path)
         try synchronizeDirectory(parentDirectory(of: path))
     }
 
     private func readChunk(_ file: any File, into bytes: inout [UInt8], from done: Int) throws(FileError) -> Int {
-        try bytes.withUnsafeMutableBytes { (buffer) throws(FileError) in
+        try bytes.withUnsafeMutableBufferPointer { (buffer) throws(FileError) in
             try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), at: UInt64(done))
         }
     }
