@@ -139,7 +139,7 @@ extension FileSystem {
 
     private func readChunk(_ file: any File, into bytes: inout [UInt8], from done: Int) throws(FileError) -> Int {
         try bytes.withUnsafeMutableBufferPointer { (buffer) throws(FileError) in
-            try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), at: UInt64(done))
+            try file.read(into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[done...])), at: UInt64(done))
         }
     }
 }
