@@ -101,6 +101,17 @@ package struct RequestBatch: Sendable {
         end()
     }
 
+    /// Adds a request of another batch as it stands there, under another tag.
+    package mutating func append(_ request: UnsafeRawBufferPointer, like item: Item, tag: UInt64, joinsPrevious: Bool) {
+        var copy = item
+        copy.offset = UInt32(bytes.count)
+        copy.length = UInt32(request.count)
+        copy.tag = tag
+        copy.joinsPrevious = joinsPrevious
+        bytes.append(contentsOf: request)
+        items.append(copy)
+    }
+
     /// Adds a request that another node encoded.
     /// - Throws: what `Request` throws where the bytes are no request.
     package mutating func append(
