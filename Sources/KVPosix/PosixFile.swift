@@ -2,12 +2,16 @@ import Glibc
 import KVEnvironment
 import Synchronization
 
-/// A file of the host, by descriptor. Any thread: `close` waits for nobody; the descriptor is given back by whoever is last to use
-/// it, so that a read under way never meets a descriptor that another file took over.
+/// A file of the host, by descriptor.
+///
+/// Any thread: `close` waits for nobody; the descriptor is given back by whoever is last to use it, so that a read
+/// under way never meets a descriptor that another file took over.
 final class PosixFile: File {
     let path: String
     private let descriptor: Int32
-    /// Bit 0: to be closed. Bit 1: given back. The rest: calls under way, in steps of 4.
+    /// Bit 0: to be closed.
+    ///
+    /// Bit 1: given back. The rest: calls under way, in steps of 4.
     private let state = Atomic<Int>(0)
 
     init(path: String, descriptor: Int32) {

@@ -2,7 +2,9 @@ import Glibc
 import KVBase
 package import KVEnvironment
 
-/// The host's file system. Stateless; any thread.
+/// The host's file system.
+///
+/// Stateless; any thread.
 ///
 /// Every call that a signal can interrupt is repeated, every descriptor is closed on exec, and a directory is synced as such: the
 /// name of a new file is durable only after `synchronizeDirectory`.

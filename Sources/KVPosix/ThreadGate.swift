@@ -1,6 +1,8 @@
 import Glibc
 
-/// A mutex and a condition at one fixed place in memory, which pthread demands. The condition's time is CLOCK_MONOTONIC.
+/// A mutex and a condition at one fixed place in memory, which pthread demands.
+///
+/// The condition's time is CLOCK_MONOTONIC.
 final class ThreadGate {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
@@ -29,7 +31,9 @@ final class ThreadGate {
 
     func unlock() { check(pthread_mutex_unlock(mutex), "unlock") }
 
-    /// Waits for a signal; with a deadline in nanoseconds of CLOCK_MONOTONIC, until then at most. Wakes without cause too.
+    /// Waits for a signal; with a deadline in nanoseconds of CLOCK_MONOTONIC, until then at most.
+    ///
+    /// Wakes without cause too.
     func wait(until deadline: UInt64? = nil) {
         guard let deadline else { return check(pthread_cond_wait(condition, mutex), "wait") }
         var time = timespec(
@@ -77,8 +81,9 @@ func startThread(_ name: String, _ body: @escaping @Sendable () -> Void) -> pthr
     return thread
 }
 
-/// `pthread_setname_np` is not among what Glibc's module shows; the kernel takes the name through a file as well. A thread without
-/// a name runs just as well.
+/// `pthread_setname_np` is not among what Glibc's module shows; the kernel takes the name through a file as well.
+///
+/// A thread without a name runs just as well.
 private func nameThisThread(_ name: String) {
     let descriptor = Glibc.open("/proc/thread-self/comm", O_WRONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return }

@@ -53,7 +53,9 @@ package final class ThreadScheduler: Scheduler, @unchecked Sendable {
         return pthread_equal(identity, pthread_self()) != 0
     }
 
-    /// Lets the jobs given so far finish, ends the thread and waits for it. Idempotent.
+    /// Lets the jobs given so far finish, ends the thread and waits for it.
+    ///
+    /// Idempotent.
     /// - Precondition: not called from a job of this scheduler.
     package func stop() {
         precondition(!isCurrent, "a scheduler cannot wait for itself")

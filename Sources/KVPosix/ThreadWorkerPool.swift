@@ -14,7 +14,9 @@ package final class ThreadWorkerPool: WorkerPool, @unchecked Sendable {
     private var isJoined = false
     private var threads: [pthread_t] = []
 
-    /// Starts `count` threads, named `name`. `niceness` (0 … 19) lowers their priority, each thread's own on Linux.
+    /// Starts `count` threads, named `name`.
+    ///
+    /// `niceness` (0 … 19) lowers their priority, each thread's own on Linux.
     /// - Precondition: `count > 0`.
     package init(name: String, count: Int, niceness: Int32 = 0) {
         precondition(count > 0, "a pool of \(count) threads runs nothing")
@@ -38,7 +40,9 @@ package final class ThreadWorkerPool: WorkerPool, @unchecked Sendable {
         gate.signal()
     }
 
-    /// Lets the jobs submitted so far finish, ends the threads and waits for them. Jobs submitted later are dropped. Idempotent.
+    /// Lets the jobs submitted so far finish, ends the threads and waits for them.
+    ///
+    /// Jobs submitted later are dropped. Idempotent.
     /// - Precondition: not called from a job of this pool.
     package func stop() {
         gate.lock()
