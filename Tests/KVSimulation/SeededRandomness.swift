@@ -1,4 +1,4 @@
-package import KVEnvironment
+import KVEnvironment
 
 /// A stream of numbers that a seed fixes (SplitMix64, Steele et al.
 ///

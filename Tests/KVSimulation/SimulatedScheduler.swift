@@ -34,7 +34,7 @@ package final class SimulatedScheduler: Scheduler, @unchecked Sendable {
         _ job: @escaping @Sendable () -> Void
     ) -> any ScheduledJob {
         let timer = SimulatedTimer(job)
-        world.push(at: world.now &+ nanoseconds) { [weak self] in self?.timerFired(timer) }
+        world.push(at: world.now &+ nanoseconds) { [self] in timerFired(timer) }
         return timer
     }
 
@@ -42,7 +42,7 @@ package final class SimulatedScheduler: Scheduler, @unchecked Sendable {
 
     private func timerFired(_ timer: SimulatedTimer) {
         guard !timer.isCancelled else { return }
-        guard domain.admits(again: { [weak self] in self?.timerFired(timer) }) else { return }
+        guard domain.admits(again: { [self] in timerFired(timer) }) else { return }
         // A cancel that comes while the job waits behind others still counts.
         execute { timer.run() }
     }
@@ -50,11 +50,11 @@ package final class SimulatedScheduler: Scheduler, @unchecked Sendable {
     private func queueIfNeeded() {
         guard !isQueued, !jobs.isEmpty else { return }
         isQueued = true
-        world.push(at: world.now &+ jobCost()) { [weak self] in self?.runOne() }
+        world.push(at: world.now &+ jobCost()) { [self] in runOne() }
     }
 
     private func runOne() {
-        guard domain.admits(again: { [weak self] in self?.runOne() }) else { return }
+        guard domain.admits(again: { [self] in runOne() }) else { return }
         isQueued = false
         let job = jobs.removeFirst()
         jobCount += 1

@@ -1,5 +1,3 @@
-package import KVEnvironment
-
 /// Virtual time and everything that waits in it, in one thread.
 ///
 /// 1. Each scheduler holds its jobs in the order given and is in the queue of the world once while it has any.
