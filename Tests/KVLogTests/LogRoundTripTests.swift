@@ -15,8 +15,8 @@ struct LogRoundTripTests {
             var expected: [TestRecord] = []
             // The header record, its chunk header and the filler leave from many to no bytes in the first block.
             let sizes =
-                [filler] + Array(0...64) + Array((block - 110)...(block - 10))
-                + Array((2 * block - 70)...(2 * block - 30)) + [5 * block]
+                [filler] + Array(0...64) + Array((block - 70)...(block - 10))
+                + Array((2 * block - 62)...(2 * block - 38)) + [5 * block]
             for (number, size) in sizes.enumerated() {
                 let payload = bytes(size, number)
                 expected.append(TestRecord(kind: LogRecordKind(rawValue: UInt8(2 + number % 9)), payload: payload))

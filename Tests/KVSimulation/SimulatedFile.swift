@@ -19,7 +19,7 @@ final class FileNode {
         let end = offset + bytes.count
         if end > content.count {
             markPending(from: content.count, to: end)
-            content.append(contentsOf: repeatElement(0, count: end - content.count))
+            content.append(contentsOf: [UInt8](repeating: 0, count: end - content.count))
             hasPendingSize = true
         }
         content.withUnsafeMutableBytes {
@@ -35,7 +35,7 @@ final class FileNode {
         if size < content.count {
             content.removeLast(content.count - size)
         } else {
-            content.append(contentsOf: repeatElement(0, count: size - content.count))
+            content.append(contentsOf: [UInt8](repeating: 0, count: size - content.count))
         }
         hasPendingSize = true
     }
@@ -97,7 +97,7 @@ final class FileNode {
         if size < durable.count {
             durable.removeLast(durable.count - size)
         } else {
-            durable.append(contentsOf: repeatElement(0, count: size - durable.count))
+            durable.append(contentsOf: [UInt8](repeating: 0, count: size - durable.count))
         }
     }
 
@@ -105,7 +105,17 @@ final class FileNode {
         let start = sector * sectorBytes
         let end = min(start + prefix, durable.count)
         guard start < end else { return }
-        for place in start..<end { durable[place] = place < content.count ? content[place] : 0 }
+        let shared = max(start, min(end, content.count))
+        durable.withUnsafeMutableBytes { durable in
+            content.withUnsafeBytes { content in
+                UnsafeMutableRawBufferPointer(rebasing: durable[start..<shared])
+                    .copyMemory(from: UnsafeRawBufferPointer(rebasing: content[start..<shared]))
+            }
+            UnsafeMutableRawBufferPointer(rebasing: durable[shared..<end]).initializeMemory(
+                as: UInt8.self,
+                repeating: 0
+            )
+        }
     }
 
     private func markPending(from start: Int, to end: Int) {
