@@ -8,9 +8,8 @@ struct CompactionPlan {
     let overlapped: [TableFile]
     /// Tables one level further down, which bound how far an output may reach.
     let grandparents: [TableFile]
-
     /// Whether the table can change its level without being rewritten.
-    var isTrivialMove: Bool { inputs.count == 1 && overlapped.isEmpty && grandparents.isEmpty }
+    let isTrivialMove: Bool
 }
 
 /// Chooses compactions: pure, from a version and the options; one at a time for each tablet.
@@ -95,8 +94,10 @@ struct CompactionPicker {
         let grandparents =
             outputLevel + 1 < Version.levelCount
             ? version.levels[outputLevel + 1].overlapping(smallest: smallest, largest: largest) : []
+        let grandparentBytes = grandparents.reduce(0) { $0 + $1.metadata.size }
         return CompactionPlan(
             inputLevel: level, outputLevel: outputLevel, inputs: inputs, overlapped: overlapped,
-            grandparents: grandparents)
+            grandparents: grandparents,
+            isTrivialMove: inputs.count == 1 && overlapped.isEmpty && grandparentBytes <= 10 * options.tableBytes)
     }
 }

@@ -16,9 +16,7 @@ struct LevelTargets: Equatable {
         targets[last] = max(sizes.max() ?? 0, base)
         var level = last
         while level > 1, targets[level] > base {
-            let above = targets[level] / multiplier
-            if above < base / multiplier { break }
-            targets[level - 1] = max(above, 1)
+            targets[level - 1] = max(targets[level] / multiplier, 1)
             level -= 1
         }
         // A level that holds tables is never skipped: what comes from level 0 is newer than all of it.

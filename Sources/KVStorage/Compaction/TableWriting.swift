@@ -80,9 +80,8 @@ struct TableWriting {
             try merge.next()
         }
         if !ranges.isEmpty {
-            let current = try builder ?? makeBuilder(compressor, &made)
-            for range in ranges { current.addRange(range) }
-            builder = current
+            if builder == nil { builder = try makeBuilder(compressor, &made) }
+            for range in ranges { builder?.addRange(range) }
         }
         if let builder { tables.append(try builder.finish()) }
         return tables

@@ -61,6 +61,12 @@ extension TableMetadata {
         return largestIsExclusive ? order <= 0 : order < 0
     }
 
+    /// Whether every key of the table is before `key`.
+    func endsBefore(_ key: ByteView) -> Bool {
+        let order = largest.withView { compareBytes($0, key) }
+        return largestIsExclusive ? order <= 0 : order < 0
+    }
+
     /// Whether the table may hold keys between the bounds, both inclusive.
     func overlaps(smallest: [UInt8], largest: [UInt8]) -> Bool {
         !endsBefore(smallest) && compareKeys(self.smallest, largest) <= 0
