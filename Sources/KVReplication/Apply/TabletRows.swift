@@ -1,4 +1,5 @@
 package import KVBase
+package import KVStorage
 
 // What a tablet's rows look like. docs/formats/tablet-rows.md
 //
@@ -71,6 +72,17 @@ package struct StoredValue {
         bytes = try reader.readBytes(reader.remaining)
     }
 
+    init(version: UInt64, expiresAt: UInt64, bytes: UnsafeRawBufferPointer) {
+        self.version = version
+        self.expiresAt = expiresAt
+        self.bytes = bytes
+    }
+
     /// Whether the key counts as absent at `time`.
     package func isExpired(at time: UInt64) -> Bool { expiresAt != 0 && expiresAt <= time }
+}
+
+extension TabletMark.Flags {
+    /// A row with an expiry was written at some time: without this flag there is nothing to sweep.
+    package static let holdsExpiries = TabletMark.Flags(rawValue: 2)
 }
