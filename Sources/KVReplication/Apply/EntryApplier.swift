@@ -63,6 +63,7 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
     /// - Parameters:
     ///   - entry: A committed entry whose checksum was verified, at or after the one before.
     ///   - wantsReplies: Whether anybody waits for replies; the same for each attempt.
+    /// - Returns: How far it came.
     /// - Throws: why the group must stop applying.
     package func apply(_ entry: Entry, wantsReplies: Bool) throws(ApplyError) -> Progress {
         if writtenCount < 0 || preparedIndex != entry.index {

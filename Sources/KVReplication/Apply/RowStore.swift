@@ -8,8 +8,10 @@ package import KVStorage
 package protocol RowStore: AnyObject, Sendable {
     /// A point-in-time view to read in key order.
     associatedtype Cursor: RowCursor
+    /// A moment that a cursor can go back to, while it lives.
+    associatedtype Snapshot: Sendable
 
-    /// How far it is, with the data it holds. Changed by `write` alone.
+    /// How far it is, with the data it holds. Changed by `write` alone; home scheduler only.
     var mark: TabletMark { get }
 
     /// Hands the value of a row to `body`, which copies what it needs. Any thread.
@@ -18,6 +20,7 @@ package protocol RowStore: AnyObject, Sendable {
     ///   - key: The row's key, prefix included.
     ///   - memoryOnly: Whether to give up where a block would have to be read.
     ///   - body: Called with a view, at most once, before this returns.
+    /// - Returns: Whether `body` was called, or why not.
     /// - Throws: where stored bytes are damaged or a file cannot be read.
     func withRow(
         _ key: UnsafeRawBufferPointer,
@@ -30,10 +33,13 @@ package protocol RowStore: AnyObject, Sendable {
     /// - Throws: `memtablesFull` where it can be tried again; anything else is final.
     func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError)
 
-    /// A cursor over the rows as they are now, and the mark that they are at. Any thread; the cursor is for one thread at a time.
+    /// Now, as a moment to go back to. Any thread.
+    func snapshot() -> Snapshot
+
+    /// A cursor over the rows as they were at `snapshot`, or are now. Any thread; the cursor is for one thread at a time.
     ///
     /// - Throws: where the store is closed or a file cannot be read.
-    func makeCursor() throws(StorageError) -> (cursor: Cursor, mark: TabletMark)
+    func makeCursor(at snapshot: Snapshot?) throws(StorageError) -> Cursor
 }
 
 /// Whether a row is there.

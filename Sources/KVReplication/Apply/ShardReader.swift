@@ -1,6 +1,6 @@
 package import KVBase
 package import KVService
-import KVStorage
+package import KVStorage
 
 /// Reads one shard's rows.
 ///
@@ -35,6 +35,7 @@ package struct ShardReader<Store: RowStore>: Sendable {
     ///   - wallTime: The leader's clock; a stale read passes `loggedTime`.
     ///   - memoryOnly: Whether to give up where a block would have to be read.
     ///   - body: Called with the reply, whose value is valid during the call only; once where the result is `answered`, else never.
+    /// - Returns: Whether it was answered, and if not what is needed.
     /// - Throws: where a row is damaged or a file cannot be read.
     package func read(
         _ request: Request,
@@ -108,9 +109,29 @@ package struct ShardReader<Store: RowStore>: Sendable {
     }
 }
 
+/// One shard's rows at one applied index.
+///
+/// Made on the home scheduler, read on any thread; let go of it soon: the tablet keeps what it replaced since.
+package struct PinnedShard<Store: RowStore>: Sendable {
+    let reader: ShardReader<Store>
+    /// How far the shard was.
+    package let mark: TabletMark
+    let snapshot: Store.Snapshot
+
+    /// The shard.
+    package var shard: ShardID { reader.shard }
+}
+
 extension ShardStateMachine {
     /// A reader of this shard, for any thread.
     package var reader: ShardReader<Store> { ShardReader(shard: shard, store: store) }
+
+    /// This shard as it is now, held for reading: its rows and the mark that they are at.
+    ///
+    /// Home scheduler only.
+    package func pin() -> PinnedShard<Store> {
+        PinnedShard(reader: reader, mark: mark, snapshot: store.snapshot())
+    }
 
     /// Whether requests that were routed by `epoch` are served here now.
     package func serves(_ epoch: Epoch) -> Bool { epoch == mark.epoch && !mark.flags.contains(.frozen) }

@@ -43,6 +43,7 @@ package enum ShardScan {
     ///   - request: Which keys. Its limit counts as at least 1 and at most `ScanRequest.limitMax`.
     ///   - shards: The shards to merge; each is read at one moment of its own.
     ///   - time: What is expired by then is left out.
+    /// - Returns: The page.
     /// - Throws: where a row is damaged or a file cannot be read.
     package static func page<Store: RowStore>(
         _ request: ScanRequest,
@@ -106,10 +107,10 @@ package enum ShardScan {
     /// - Complexity: O(bytes).
     /// - Throws: where a row is damaged or a file cannot be read.
     package static func digest<Store: RowStore>(
-        of shard: ShardReader<Store>,
+        of shard: PinnedShard<Store>,
         group: GroupID
     ) throws(ApplyError) -> ShardDigest {
-        var walk = try ShardWalk(shard)
+        var walk = try ShardWalk(shard.reader, at: shard.snapshot)
         var hash = ContentHash()
         var keys: UInt64 = 0
         while walk.isInside {
@@ -124,7 +125,7 @@ package enum ShardScan {
         return ShardDigest(
             group: group,
             shard: shard.shard,
-            appliedIndex: walk.mark.appliedIndex,
+            appliedIndex: shard.mark.appliedIndex,
             keys: keys,
             hash: hash.value
         )
@@ -148,7 +149,6 @@ package enum ShardScan {
 
 /// A walk over the users' rows of one shard, between two row keys, one way.
 struct ShardWalk<Store: RowStore> {
-    let mark: TabletMark
     /// Whether it stands on a row between the bounds.
     private(set) var isInside = false
     private let shard: ShardID
@@ -160,6 +160,7 @@ struct ShardWalk<Store: RowStore> {
     /// A walk over all rows between the bounds, by default over all users' rows.
     init(
         _ reader: ShardReader<Store>,
+        at snapshot: Store.Snapshot? = nil,
         lower: [UInt8] = [TabletRows.userPrefix],
         upper: [UInt8] = [TabletRows.userEnd],
         isReversed: Bool = false
@@ -169,7 +170,7 @@ struct ShardWalk<Store: RowStore> {
         self.upper = upper
         self.isReversed = isReversed
         do {
-            (cursor, mark) = try reader.store.makeCursor()
+            cursor = try reader.store.makeCursor(at: snapshot)
             if isReversed { try cursor.seek(before: upper) } else { try cursor.seek(to: lower) }
         } catch {
             throw .storage(reader.shard, error)

@@ -77,6 +77,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     ///   - entry: The entry's index, term and time.
     ///   - payload: The entry's payload, which `commands` were read from.
     ///   - wantsReplies: Whether anybody waits.
+    /// - Returns: Whether it can be committed, and if not why.
     /// - Throws: where a command or a row cannot be read.
     func prepare(
         _ entry: EntryStamp,

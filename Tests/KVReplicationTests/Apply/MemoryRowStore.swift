@@ -78,8 +78,10 @@ final class MemoryRowStore: RowStore {
         if let failure { throw failure }
     }
 
-    func makeCursor() throws(StorageError) -> (cursor: MemoryRowCursor, mark: TabletMark) {
-        state.withLock { (MemoryRowCursor($0.rows), $0.mark) }
+    func snapshot() -> [[UInt8]: [UInt8]] { rows }
+
+    func makeCursor(at snapshot: [[UInt8]: [UInt8]]?) throws(StorageError) -> MemoryRowCursor {
+        MemoryRowCursor(snapshot ?? rows)
     }
 
     /// Puts what is there on the disk.

@@ -82,13 +82,14 @@ private let keys = (0..<20).map { "k" + String($0 + 10) } + ["a", "mortal1", "mo
 }
 
 @Test func `expired keys are neither scanned nor counted, but hashed until they are swept`() throws {
-    let (_, shards) = try benchWithKeys(keys)
-    let before = try ShardScan.digest(of: shards[0], group: GroupID(1))
+    let (bench, shards) = try benchWithKeys(keys)
+    let pinned = bench.applier.shards.map { $0.pin() }
+    let before = try ShardScan.digest(of: pinned[0], group: GroupID(1))
     #expect(try ShardScan.count(over: shards, time: 4999) == 26)
     #expect(try ShardScan.count(over: shards, time: 5000) == 24)
     #expect(try !text(ShardScan.page(ScanRequest(), over: shards, time: 5000)).contains("mortal1"))
-    #expect(try ShardScan.digest(of: shards[0], group: GroupID(1)) == before)
-    #expect(try shards.reduce(0) { $0 + (try ShardScan.digest(of: $1, group: GroupID(1)).keys) } == 26)
+    #expect(try ShardScan.digest(of: pinned[0], group: GroupID(1)) == before)
+    #expect(try pinned.reduce(0) { $0 + (try ShardScan.digest(of: $1, group: GroupID(1)).keys) } == 26)
 }
 
 @Test func `a key that only the leader's clock calls expired asks for its time to be logged`() throws {
@@ -137,28 +138,35 @@ private let keys = (0..<20).map { "k" + String($0 + 10) } + ["a", "mortal1", "mo
     for place in 10..<30 {
         try bench.run { $0.put("k\(place)", "v", .none, place % 4 == 0 ? .at(milliseconds: 2000) : .none) }
     }
-    var sweeper = Sweeper(ShardReader(shard: ShardID(0), store: store))
+    let shard = try #require(bench.applier[ShardID(0)])
+    var sweeper = Sweeper()
     var found: [String] = []
     var rounds = 0
     while rounds < 10 {
-        let (part, isAtEnd) = try sweeper.round(time: 2000, rowsMax: 7)
+        let (part, isAtEnd) = try sweeper.round(shard.pin(), time: 2000, rowsMax: 7)
         found += part.map { String(decoding: $0.key, as: UTF8.self) }
         rounds += 1
         if isAtEnd { break }
     }
     #expect(found == ["k12", "k16", "k20", "k24", "k28"])
     #expect(rounds == 3)
-    #expect(try sweeper.round(time: 2000, rowsMax: 7).found.map(\.key) == [Array("k12".utf8), Array("k16".utf8)])
-    #expect(try sweeper.round(time: 1999).found.isEmpty)
+    #expect(
+        try sweeper.round(shard.pin(), time: 2000, rowsMax: 7).found.map(\.key) == [
+            Array("k12".utf8), Array("k16".utf8),
+        ]
+    )
+    #expect(try sweeper.round(shard.pin(), time: 1999).found.isEmpty)
 }
 
 @Test func `a shard without expiries is not swept`() throws {
     let store = MemoryRowStore()
-    try ApplyBench([store]).run { $0.put("k", "v") }
+    let bench = ApplyBench([store])
+    try bench.run { $0.put("k", "v") }
     // A row that cannot be read would be noticed.
     store.change { $0.rows[[1, 1]] = [0xff] }
-    var sweeper = Sweeper(ShardReader(shard: ShardID(0), store: store))
-    #expect(try sweeper.round(time: .max).isAtEnd)
+    let shard = try #require(bench.applier[ShardID(0)])
+    var sweeper = Sweeper()
+    #expect(try sweeper.round(shard.pin(), time: .max).isAtEnd)
 }
 
 extension RequestBatch {

@@ -254,8 +254,9 @@ import Testing
     #expect(try bench.apply(builder.take()) == [.done(0, 0)])
     #expect(store.mark.loggedTime == 2000)
     #expect(store.rows.count == 2)
-    var sweeper = Sweeper(ShardReader(shard: ShardID(0), store: store))
-    let (found, isAtEnd) = try sweeper.round(time: 2000)
+    let shard = try #require(bench.applier[ShardID(0)])
+    var sweeper = Sweeper()
+    let (found, isAtEnd) = try sweeper.round(shard.pin(), time: 2000)
     #expect(found.map(\.key) == [Array("a".utf8), Array("b".utf8)])
     #expect(isAtEnd)
     try bench.run { $0.put("b", "again") }
