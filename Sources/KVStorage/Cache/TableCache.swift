@@ -148,6 +148,8 @@ final class ObsoleteFiles: Sendable {
 
     func add(_ number: UInt64) { numbers.withLock { $0.append(number) } }
 
+    var hasAny: Bool { numbers.withLock { !$0.isEmpty } }
+
     func takeAll() -> [UInt64] {
         numbers.withLock { numbers in
             defer { numbers = [] }

@@ -36,13 +36,20 @@ final class Memtable: @unchecked Sendable {
     /// The applied index of a memtable's first batch, if there was one.
     typealias LogIndexOrNone = UInt64?
 
-    init(id: UInt64, capacity: Int, mark: TabletMark, lastSequence: UInt64, logNumber: UInt64 = 0) {
+    private let shared: SharedResources
+    /// What was added to the shared budget.
+    private var charged = 0
+
+    init(
+        id: UInt64, capacity: Int, mark: TabletMark, lastSequence: UInt64, logNumber: UInt64 = 0, shared: SharedResources
+    ) {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id
         self.capacity = capacity
         self.mark = mark
         self.lastSequence = lastSequence
         self.logNumber = logNumber
+        self.shared = shared
         let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
         list = SkipList(base: memory)
         for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
@@ -52,8 +59,15 @@ final class Memtable: @unchecked Sendable {
     }
 
     deinit {
+        shared.addMemtableBytes(-charged)
         list.base.deallocate()
         tails.deallocate()
+    }
+
+    /// By how much it grew since the last call, now charged to the shared budget by the caller. Writer only.
+    func chargeGrowth() -> Int {
+        defer { charged = used }
+        return used - charged
     }
 
     /// Whether nothing was written, not even a mark.
