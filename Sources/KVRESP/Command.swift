@@ -59,7 +59,9 @@ struct Command: Sendable {
     }
 }
 
-/// Finds commands by name: the name's bytes, folded to capitals, are two words, looked up in an open hash table. No string is made.
+/// Finds commands by name: the name's bytes, folded to capitals, are two words, looked up in an open hash table.
+///
+/// No string is made.
 struct CommandTable: Sendable {
     /// What every call needs, without references.
     struct Entry {

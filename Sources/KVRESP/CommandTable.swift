@@ -1,4 +1,6 @@
-/// Every command: name, arity, flags, keys, what it does, and who does it. An arity counts the name; a negative one is "at least".
+/// Every command: name, arity, flags, keys, what it does, and who does it.
+///
+/// An arity counts the name; a negative one is "at least".
 let commandTable = CommandTable([
     Command("ping", -1, [.fast], "Answers PONG or the argument.") { (client, arguments) throws(RESPError) in
         try client.ping(arguments)

@@ -31,7 +31,9 @@ extension RESPConnection {
         batch.expire(key, .none, rule: .ifSome, tag: expect(.number, .write))
     }
 
-    /// EXPIRE and its kin. A time that is not in the future removes the key, as in Redis.
+    /// EXPIRE and its kin.
+    ///
+    /// A time that is not in the future removes the key, as in Redis.
     func expire(
         _ arguments: Arguments,
         _ name: String,

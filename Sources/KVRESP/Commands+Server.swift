@@ -66,7 +66,9 @@ extension RESPConnection {
         }
     }
 
-    /// What tools ask for. Every write is on a majority's disks before it is answered: `appendfsync always`.
+    /// What tools ask for.
+    ///
+    /// Every write is on a majority's disks before it is answered: `appendfsync always`.
     private var configuration: [(String, String)] {
         [
             ("appendfsync", "always"), ("appendonly", "yes"), ("databases", "1"),

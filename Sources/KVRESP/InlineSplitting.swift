@@ -1,5 +1,6 @@
-/// Splits an inline command at white space into arguments. `"…"` may hold `\n \r \t \b \a \xHH \" \\`, `'…'` only `\'`; a quote must
-/// be followed by white space or the end.
+/// Splits an inline command at white space into arguments.
+///
+/// `"…"` may hold `\n \r \t \b \a \xHH \" \\`, `'…'` only `\'`; a quote must be followed by white space or the end.
 /// - Returns: false where a quote is not closed or something follows it.
 func splitInline(_ line: UnsafeRawBufferPointer, into bytes: inout [UInt8], _ ranges: inout [ArgumentRange]) -> Bool {
     var index = 0

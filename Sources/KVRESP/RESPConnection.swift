@@ -35,6 +35,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     private var input = ByteBuffer()
     private var isPaused = false
     private var isReadHeld = false
+    private var inputHasEnded = false
     private var isProcessing = false
 
     // What is under way.
@@ -50,7 +51,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     // What goes out.
     private var output = ByteBuffer()
     private var isDirty = false
+    /// What was written while the client did not read.
     private var unreadBytes = 0
+    private var hasOverflowed = false
     private(set) var isClosing = false
     private var isClosed = false
 
@@ -107,8 +110,6 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         inputHasEnded = true
         markDirty()
     }
-
-    private var inputHasEnded = false
 
     func channelInactive(context: ChannelHandlerContext) {
         isClosed = true
@@ -217,7 +218,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         }
     }
 
-    /// Hands what was gathered to the service. Replies may come before this returns.
+    /// Hands what was gathered to the service.
+    ///
+    /// Replies may come before this returns.
     func submitBatch() {
         guard !batch.items.isEmpty else { return }
         submitted.reads += batched.reads
@@ -308,7 +311,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         reply(.failed) { output, _ in output.writeError(line) }
     }
 
-    /// Answers a command that took its slot by `expectCustom`. Any thread.
+    /// Answers a command that took its slot by `expectCustom`.
+    ///
+    /// Any thread.
     func finish(
         _ sequence: UInt64,
         _ outcome: OperationOutcome = .ok,
@@ -425,9 +430,10 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
 
     /// A client that asks and does not read is let go before its replies take all memory.
     private func checkOutput() {
-        guard unreadBytes + output.readableBytes + pending.stash.readableBytes > shared.settings.outputBytesMax else {
-            return
-        }
+        let waiting = unreadBytes + output.readableBytes + pending.stash.readableBytes
+        guard waiting > shared.settings.outputBytesMax, !hasOverflowed else { return }
+        hasOverflowed = true
+        isClosing = true
         shared.outputOverflows.add()
         shared.logger.warning(
             "client disconnected: its unread replies outgrew the bound",

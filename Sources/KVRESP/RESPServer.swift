@@ -28,7 +28,9 @@ package final class RESPServer: Sendable {
         shared = RESPShared(service, settings, metrics, logger)
     }
 
-    /// Listens. May be called for several addresses.
+    /// Listens.
+    ///
+    /// May be called for several addresses.
     /// - Returns: the address it listens on; the port is the system's choice where `port` is 0.
     /// - Throws: what the system says where it cannot listen.
     @discardableResult
@@ -52,8 +54,10 @@ package final class RESPServer: Sendable {
         return address
     }
 
-    /// Takes no more connections and commands, answers what was taken, and closes; what is not done after the settings' deadline is
-    /// cut off. Returns when all connections are closed.
+    /// Takes no more connections and commands, answers what was taken, and closes; what is not done after the settings'
+    /// deadline is cut off.
+    ///
+    /// Returns when all connections are closed.
     package func stop() async {
         let listeners = state.withLock { state in
             defer { state.listeners = [] }
@@ -75,7 +79,9 @@ package final class RESPServer: Sendable {
         }
     }
 
-    /// Puts the protocol on a channel. On the channel's event loop.
+    /// Puts the protocol on a channel.
+    ///
+    /// On the channel's event loop.
     package func adopt(_ channel: any Channel) throws {
         let remote = channel.remoteAddress.map(Self.text) ?? "?"
         let local = channel.localAddress.map(Self.text) ?? "?"
@@ -91,6 +97,9 @@ package final class RESPServer: Sendable {
 
     /// How many clients are connected.
     package var connectionCount: Int { shared.clientCount }
+
+    /// Whether `stop` was called.
+    var isStopping: Bool { shared.isStopping }
 
     private func loop(of eventLoop: any EventLoop) -> LoopContext {
         state.withLock { state in

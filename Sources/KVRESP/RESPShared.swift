@@ -148,6 +148,6 @@ final class RESPShared: Sendable {
         return connections
     }
 
-    /// The connections that are still open.
-    var connections: [RESPConnection] { state.withLock { $0.members.values.compactMap(\.connection) } }
+    /// Whether `beginStop` was called.
+    var isStopping: Bool { state.withLock { $0.isStopping } }
 }

@@ -3,7 +3,9 @@ import NIOCore
 // The forms of RESP2 and RESP3 replies, written at the end of a buffer.
 
 extension ByteBuffer {
-    /// `+text`. The text holds no CR or LF.
+    /// `+text`.
+    ///
+    /// The text holds no CR or LF.
     mutating func writeSimple(_ text: StaticString) {
         writeStaticString("+")
         writeStaticString(text)

@@ -53,7 +53,9 @@ struct ReplyMailbox: ~Copyable {
         }
     }
 
-    /// All letters; the next one needs a new hop. `spare` lends its memory.
+    /// All letters; the next one needs a new hop.
+    ///
+    /// `spare` lends its memory.
     func take(_ spare: inout Letters) {
         spare.letters.removeAll(keepingCapacity: spare.letters.capacity <= 4_096)
         spare.bytes.removeAll(keepingCapacity: spare.bytes.capacity <= 1 << 20)

@@ -50,7 +50,9 @@ struct RequestParser {
         position = 0
     }
 
-    /// Reads on. `bytes` starts where the command does.
+    /// Reads on.
+    ///
+    /// `bytes` starts where the command does.
     mutating func parse(_ bytes: UnsafeRawBufferPointer) -> Step {
         guard bytes.count > position else { return .incomplete }
         if argumentCount < 0 {
@@ -95,7 +97,9 @@ struct RequestParser {
         case number(Int?, end: Int)
     }
 
-    /// Reads a number that ends with CRLF. Numbers have at most 20 characters; Redis allows a line of 64 KiB before it gives up.
+    /// Reads a number that ends with CRLF.
+    ///
+    /// Numbers have at most 20 characters; Redis allows a line of 64 KiB before it gives up.
     private func readLine(_ bytes: UnsafeRawBufferPointer, from start: Int, tooLong: String) -> Line {
         var index = start
         var value = 0

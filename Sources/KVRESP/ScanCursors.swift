@@ -1,8 +1,10 @@
 import KVBase
 import Synchronization
 
-/// Where unfinished SCANs of this node go on. A cursor is a u64: the node's id in the upper 16 bits, below it a number that is never
-/// given twice. The table is bounded; the oldest cursor is forgotten first.
+/// Where unfinished SCANs of this node go on.
+///
+/// A cursor is a u64: the node's id in the upper 16 bits, below it a number that is never given twice. The table is
+/// bounded; the oldest cursor is forgotten first.
 final class ScanCursors: Sendable {
     private struct State {
         var starts: [UInt64: [UInt8]] = [:]
@@ -28,7 +30,9 @@ final class ScanCursors: Sendable {
         }
     }
 
-    /// Where a cursor goes on; nil where it is not, or no longer, known. It stays valid, so that a lost reply can be asked for again.
+    /// Where a cursor goes on; nil where it is not, or no longer, known.
+    ///
+    /// It stays valid, so that a lost reply can be asked for again.
     func start(_ cursor: UInt64) -> [UInt8]? {
         guard cursor & 0xffff_0000_0000_0000 == node else { return nil }
         return state.withLock { $0.starts[cursor & 0x0000_ffff_ffff_ffff] }

@@ -1,6 +1,8 @@
 import Synchronization
 
-/// A number that only grows. Any thread; an update is one relaxed atomic addition and allocates nothing.
+/// A number that only grows.
+///
+/// Any thread; an update is one relaxed atomic addition and allocates nothing.
 package final class Counter: Sendable {
     private let bits = Atomic<UInt64>(0)
 
@@ -20,7 +22,9 @@ package final class Counter: Sendable {
     package var value: UInt64 { bits.load(ordering: .relaxed) }
 }
 
-/// A number that goes up and down. Any thread.
+/// A number that goes up and down.
+///
+/// Any thread.
 package final class Gauge: Sendable {
     private let bits = Atomic<UInt64>(0)
 
@@ -46,8 +50,10 @@ package final class Gauge: Sendable {
     package var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
 }
 
-/// Counts observations by size in fixed buckets. Any thread; an observation is a search among about twenty bounds and two
-/// relaxed atomic additions, and allocates nothing.
+/// Counts observations by size in fixed buckets.
+///
+/// Any thread; an observation is a search among about twenty bounds and two relaxed atomic additions, and allocates
+/// nothing.
 ///
 /// Observations are whole numbers of the scale's parts (nanoseconds for seconds), so that the sum is exact.
 package final class Histogram: Sendable {

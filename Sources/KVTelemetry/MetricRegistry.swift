@@ -64,7 +64,9 @@ package final class MetricRegistry: Sendable {
         return histogram
     }
 
-    /// Runs `body` at the start of every scrape, to set what nobody tracks. Any thread; it must not scrape itself.
+    /// Runs `body` at the start of every scrape, to set what nobody tracks.
+    ///
+    /// Any thread; it must not scrape itself.
     package func collect(_ body: @escaping @Sendable (MetricRegistry) -> Void) {
         state.withLock { $0.collectors.append(body) }
     }

@@ -2,8 +2,10 @@ import KVBase
 package import KVService
 import Synchronization
 
-/// A dictionary behind the service's interface: what an edge asks for happens at once, under a lock. Replies come inside `submit`,
-/// or, while `isHolding`, when `release` says so, in the order it says; a scripted error comes instead of an effect.
+/// A dictionary behind the service's interface: what an edge asks for happens at once, under a lock.
+///
+/// Replies come inside `submit`, or, while `isHolding`, when `release` says so, in the order it says; a scripted error
+/// comes instead of an effect.
 package final class FakeService: KeyValueService {
     struct Stored {
         var value: [UInt8]
