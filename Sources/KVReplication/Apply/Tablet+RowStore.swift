@@ -5,7 +5,9 @@ package import KVStorage
 extension Tablet: RowStore {
     /// Looks a row up without a copy.
     package func withRow(
-        _ key: UnsafeRawBufferPointer, memoryOnly: Bool, _ body: (UnsafeRawBufferPointer) -> Void
+        _ key: UnsafeRawBufferPointer,
+        memoryOnly: Bool,
+        _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(StorageError) -> RowPresence {
         try get(key, memoryOnly: memoryOnly) { result in
             switch result {
@@ -18,7 +20,9 @@ extension Tablet: RowStore {
         }
     }
 
-    /// A cursor as of `snapshot`, or now. Blocks that it reads do not push others out of the cache.
+    /// A cursor as of `snapshot`, or now.
+    ///
+    /// Blocks that it reads do not push others out of the cache.
     package func makeCursor(at snapshot: Snapshot?) throws(StorageError) -> TabletIterator {
         try makeIterator(snapshot, fillCache: false)
     }
