@@ -6,7 +6,7 @@ import KVStorage
 import Testing
 
 /// A random log: entries of a few commands each over few keys, with time that mostly grows.
-private func randomLog(seed: UInt64, entries: Int, shards: UInt32) -> [Entry] {
+func randomLog(seed: UInt64, entries: Int, shards: UInt32) -> [Entry] {
     var numbers = Numbers(seed: seed)
     var time: UInt64 = 1000
     return (1...entries).map { index in
@@ -57,15 +57,15 @@ private func randomLog(seed: UInt64, entries: Int, shards: UInt32) -> [Entry] {
     }
 }
 
-private func apply(_ log: ArraySlice<Entry>, to bench: ApplyBench<MemoryRowStore>) throws -> [[Answer]] {
+func digests<Store: RowStore>(_ bench: ApplyBench<Store>) throws -> [ShardDigest] {
+    try bench.applier.shards.map { try ShardScan.digest(of: $0.pin(), group: GroupID(1)) }
+}
+
+func apply<Store: RowStore>(_ log: ArraySlice<Entry>, to bench: ApplyBench<Store>) throws -> [[Answer]] {
     try log.map { entry in
         bench.time = entry.time
         return try bench.apply(entry.payload, at: entry.index)
     }
-}
-
-private func digests(_ bench: ApplyBench<MemoryRowStore>) throws -> [ShardDigest] {
-    try bench.applier.shards.map { try ShardScan.digest(of: $0.pin(), group: GroupID(1)) }
 }
 
 @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
