@@ -119,7 +119,7 @@ extension TestHost {
 
     /// The texts of the commands that were applied, in order.
     var texts: [String] {
-        state.values.sorted { $0.index < $1.index }.filter { $0.kind == .commands }.map {
+        state.filter { $0.kind == .commands }.map {
             String(decoding: $0.payload, as: UTF8.self)
         }
     }

@@ -8,17 +8,19 @@ struct TestDisk {
     var cutTerm: Term = 0
     /// The log above the cut.
     var entries: [Entry] = []
-    /// What was applied, as far as it is flushed: the state machine is the list of all payloads, by index.
-    var state: [LogIndex: Entry] = [:]
+    /// What was applied, as far as it is flushed: the state machine is the list of all entries, entry 1 first.
+    var state: [Entry] = []
     var applied: LogIndex = 0
     var configuration = Configuration()
 
     var lastIndex: LogIndex { cutIndex + LogIndex(entries.count) }
 
-    mutating func write(_ new: [Entry], _ hardState: HardState?) {
+    mutating func write(_ new: [Entry], _ hardState: HardState?) throws {
         if let hardState { self.hardState = hardState }
         guard let first = new.first?.index else { return }
-        precondition(first > cutIndex && first <= lastIndex + 1, "writing \(first), log \(cutIndex)…\(lastIndex)")
+        guard first > cutIndex, first <= lastIndex + 1 else {
+            throw ChaosFailure(description: "writing \(first), the log on disk is \(cutIndex + 1)…\(lastIndex)")
+        }
         entries.removeLast(Int(lastIndex + 1 - first))
         entries += new
     }
@@ -54,8 +56,8 @@ final class TestHost {
     var disk: TestDisk
     var writes: [Write] = []
     var outbox: [Message] = []
-    /// The state machine in memory; the disk's follows it when flushed.
-    var state: [LogIndex: Entry]
+    /// The state machine in memory, entry 1 first; the disk's follows it when flushed.
+    var state: [Entry]
     var ready: [ReadyRead] = []
     var failed: [UInt64] = []
     var events: [RaftEvent] = []
@@ -110,8 +112,8 @@ final class TestHost {
             snapshotsToSend += effects.snapshotsToSend
             leaveJointWanted = effects.leaveJointWanted
             for request in effects.entriesNeeded { try core.supplyEntries(disk.read(request), for: request) }
-            if let offer = effects.snapshotToInstall { install(offer) }
-            if writesAreImmediate { finishWrites(writes.count) }
+            if let offer = effects.snapshotToInstall { try install(offer) }
+            if writesAreImmediate { try finishWrites(writes.count) }
             core.checkInvariants()
             if leaveJointWanted { break }
         }
@@ -126,14 +128,17 @@ final class TestHost {
                     guard case .configurationRefused = error else { throw error }
                 }
             }
-            state[entry.index] = entry
+            guard entry.index == LogIndex(state.count + 1) else {
+                throw ChaosFailure(description: "\(replica) applies \(entry.index) after \(state.count)")
+            }
+            state.append(entry)
         }
         if let last = entries.last { core.applied(through: last.index) }
     }
 
-    func finishWrites(_ count: Int) {
+    func finishWrites(_ count: Int) throws {
         for write in writes.prefix(count) {
-            disk.write(write.entries, write.hardState)
+            try disk.write(write.entries, write.hardState)
             outbox += write.messages
             core.persisted(ticket: write.ticket)
         }
@@ -154,12 +159,12 @@ final class TestHost {
         disk.cut(through: index, term: term)
     }
 
-    private func install(_ offer: SnapshotOffer) {
+    private func install(_ offer: SnapshotOffer) throws {
         guard let data = arrived[offer.index] else {
             core.snapshotRefused()
             return
         }
-        finishWrites(writes.count)
+        try finishWrites(writes.count)
         core.snapshotInstalled()
         guard core.applied == offer.index else { return }
         state = data.state
@@ -171,8 +176,8 @@ final class TestHost {
     }
 
     /// Loses what is not durable, but for `kept` writes whose report got lost.
-    func crash(keeping kept: Int) {
-        for write in writes.prefix(kept) { disk.write(write.entries, write.hardState) }
+    func crash(keeping kept: Int) throws {
+        for write in writes.prefix(kept) { try disk.write(write.entries, write.hardState) }
         writes = []
         outbox = []
         arrived = [:]
