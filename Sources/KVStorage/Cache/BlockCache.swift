@@ -31,7 +31,10 @@ package final class BlockCache: Sendable {
 
     /// A cache of at most `bytesMax` bytes.
     package init(bytesMax: Int, shardCount: Int = 16) {
-        precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "\(shardCount) shards: a power of two is needed")
+        precondition(
+            shardCount > 0 && shardCount & (shardCount - 1) == 0,
+            "\(shardCount) shards: a power of two is needed"
+        )
         self.bytesMax = bytesMax
         shards = (0..<shardCount).map { _ in Shard(bytesMax: bytesMax / shardCount) }
     }

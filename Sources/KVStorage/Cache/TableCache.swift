@@ -101,10 +101,18 @@ final class TableFile: Sendable {
             throw .file(error)
         }
         let opened = try TableReader(
-            file, uid: metadata.uid, cache: environment.shared.blockCache, scratches: environment.shared.scratches)
+            file,
+            uid: metadata.uid,
+            cache: environment.shared.blockCache,
+            scratches: environment.shared.scratches
+        )
         guard opened.size == metadata.size else {
             throw .corruption(
-                file: path, offset: 0, length: opened.size, what: "\(opened.size) bytes, the manifest says \(metadata.size)")
+                file: path,
+                offset: 0,
+                length: opened.size,
+                what: "\(opened.size) bytes, the manifest says \(metadata.size)"
+            )
         }
         let kept = reader.withLock { slot -> TableReader in
             if let other = slot { return other }

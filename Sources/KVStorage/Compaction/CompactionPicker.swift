@@ -24,8 +24,10 @@ struct CompactionPicker {
 
     func plan(_ version: Version) -> CompactionPlan? {
         let targets = LevelTargets(
-            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes }, base: options.baseLevelBytes,
-            multiplier: options.levelMultiplier)
+            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
+            base: options.baseLevelBytes,
+            multiplier: options.levelMultiplier
+        )
         var best: (score: Double, level: Int)?
         for level in 0..<(Version.levelCount - 1) {
             let score = self.score(version, level, targets)
@@ -43,8 +45,10 @@ struct CompactionPicker {
         }
         if level == 0 {
             let targets = LevelTargets(
-                sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes }, base: options.baseLevelBytes,
-                multiplier: options.levelMultiplier)
+                sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
+                base: options.baseLevelBytes,
+                multiplier: options.levelMultiplier
+            )
             return levelZero(version, targets.baseLevel)
         }
         return deeper(version, level)
@@ -96,8 +100,12 @@ struct CompactionPicker {
             ? version.levels[outputLevel + 1].overlapping(smallest: smallest, largest: largest) : []
         let grandparentBytes = grandparents.reduce(0) { $0 + $1.metadata.size }
         return CompactionPlan(
-            inputLevel: level, outputLevel: outputLevel, inputs: inputs, overlapped: overlapped,
+            inputLevel: level,
+            outputLevel: outputLevel,
+            inputs: inputs,
+            overlapped: overlapped,
             grandparents: grandparents,
-            isTrivialMove: inputs.count == 1 && overlapped.isEmpty && grandparentBytes <= 10 * options.tableBytes)
+            isTrivialMove: inputs.count == 1 && overlapped.isEmpty && grandparentBytes <= 10 * options.tableBytes
+        )
     }
 }

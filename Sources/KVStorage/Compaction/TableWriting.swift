@@ -35,7 +35,11 @@ struct TableWriting {
         }
     }
 
-    private func write(_ merge: MergeCursor, _ rules: DropRules, _ made: inout [UInt64])
+    private func write(
+        _ merge: MergeCursor,
+        _ rules: DropRules,
+        _ made: inout [UInt64]
+    )
         throws(StorageError) -> [TableMetadata]
     {
         var rules = rules
@@ -112,9 +116,16 @@ struct TableWriting {
         } catch { throw .file(error) }
         made.append(number)
         let settings = TableBuilder.Settings(
-            number: number, uid: options.randomness.next(), createdMilliseconds: options.clock.wallMilliseconds,
-            blockBytes: options.blockBytes, restartInterval: options.restartInterval, codec: codec, level: level,
-            reason: reason, job: job)
+            number: number,
+            uid: options.randomness.next(),
+            createdMilliseconds: options.clock.wallMilliseconds,
+            blockBytes: options.blockBytes,
+            restartInterval: options.restartInterval,
+            codec: codec,
+            level: level,
+            reason: reason,
+            job: job
+        )
         return try TableBuilder(file, settings, compressor)
     }
 }

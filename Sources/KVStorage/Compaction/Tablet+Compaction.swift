@@ -43,7 +43,11 @@ extension Tablet {
         scheduleWork()
     }
 
-    private func rewrite(_ plan: CompactionPlan, _ version: Version, _ job: UInt64) throws(StorageError) -> [TableMetadata] {
+    private func rewrite(
+        _ plan: CompactionPlan,
+        _ version: Version,
+        _ job: UInt64
+    ) throws(StorageError) -> [TableMetadata] {
         var runs: [TableRun] = []
         if plan.inputLevel == 0 {
             for file in plan.inputs { runs.append(TableRun(Level([file]), 0..<1, fillCache: false)) }
@@ -60,11 +64,22 @@ extension Tablet {
         let below = Array(version.levels[(plan.outputLevel + 1)...])
         let isBottom = below.allSatisfy { $0.files.isEmpty }
         let writing = TableWriting(
-            environment: environment, options: options, level: plan.outputLevel, reason: .compaction, job: job,
-            codec: isBottom ? options.bottomCodec : options.upperCodec, tableBytesMax: options.tableBytes,
-            grandparents: plan.grandparents, makeNumber: { self.makeFileNumber() }, isCancelled: { self.isClosing })
+            environment: environment,
+            options: options,
+            level: plan.outputLevel,
+            reason: .compaction,
+            job: job,
+            codec: isBottom ? options.bottomCodec : options.upperCodec,
+            tableBytesMax: options.tableBytes,
+            grandparents: plan.grandparents,
+            makeNumber: { self.makeFileNumber() },
+            isCancelled: { self.isClosing }
+        )
         let rules = DropRules(
-            snapshots: snapshots.sequences, ranges: RangeTombstoneSet(tombstones), below: below)
+            snapshots: snapshots.sequences,
+            ranges: RangeTombstoneSet(tombstones),
+            below: below
+        )
         return try writing.run(MergeCursor(memtables: [], runs: runs), rules)
     }
 
@@ -76,7 +91,8 @@ extension Tablet {
             PendingInstall(edit: edit, added: [(plan.outputLevel, file)], memtable: nil) { result in
                 if case .success = result { self.counters.trivialMoves.add(1, ordering: .relaxed) }
                 self.compactionInstalled(result)
-            })
+            }
+        )
     }
 
     private func install(_ plan: CompactionPlan, _ tables: [TableMetadata]) {
@@ -94,13 +110,13 @@ extension Tablet {
                     self.counters.compactionBytesWritten.add(written, ordering: .relaxed)
                 }
                 self.compactionInstalled(result)
-            })
+            }
+        )
     }
 
     private func compactionInstalled(_ result: Result<Void, StorageError>) {
         background.withLock { $0.isCompacting = false }
         if case .failure = result { counters.failures.add(1, ordering: .relaxed) }
-        removeObsoleteFiles()
         scheduleWork()
     }
 

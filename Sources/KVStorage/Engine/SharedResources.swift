@@ -14,7 +14,9 @@ package final class SharedResources: Sendable {
 
     /// Resources with these bounds.
     package init(
-        blockCacheBytes: Int = 256 << 20, tablesOpenMax: Int = 512, memtableBytesMax: Int = 512 << 20
+        blockCacheBytes: Int = 256 << 20,
+        tablesOpenMax: Int = 512,
+        memtableBytesMax: Int = 512 << 20
     ) {
         blockCache = BlockCache(bytesMax: blockCacheBytes)
         tableCache = TableCache(openMax: tablesOpenMax)

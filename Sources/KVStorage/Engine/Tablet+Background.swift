@@ -31,10 +31,18 @@ extension Tablet {
                 startsCompaction = true
             }
         }
-        if startsInstall { options.workers.submit { self.drainInstalls() } }
-        if startsFlush { options.workers.submit { self.runFlush() } }
-        if startsCompaction { options.workers.submit { self.runCompaction() } }
+        if startsInstall { submit { self.drainInstalls() } }
+        if startsFlush { submit { self.runFlush() } }
+        if startsCompaction { submit { self.runCompaction() } }
         if finishesClose { options.workers.submit { self.finishClose() } }
+    }
+
+    /// Runs a job on a worker and then, when the job has let go of the tables it read, removes those that nobody else reads.
+    private func submit(_ job: @escaping @Sendable () -> Void) {
+        options.workers.submit {
+            job()
+            self.removeObsoleteFiles()
+        }
     }
 
     private func wantsCompaction(_ state: borrowing BackgroundState) -> Bool {
@@ -102,7 +110,9 @@ extension Tablet {
     /// Changes the state and says so; the worse of two states stays.
     func enter(_ next: TabletState) {
         let isNew = background.withLock { state -> Bool in
-            guard state.state != next, next.severity >= state.state.severity || state.state.isPassing else { return false }
+            guard state.state != next, next.severity >= state.state.severity || state.state.isPassing else {
+                return false
+            }
             state.state = next
             if case .readOnly = next { self.refusesWrites.store(true, ordering: .releasing) }
             return true

@@ -20,7 +20,8 @@ extension Tablet {
     /// writes a manifest. `completion` is called on a worker after everything is durable. Whatever was in `directory` is
     /// removed first. Call in the loop turn of `sealForCheckpoint`: later flushes would go into it too.
     package func checkpoint(
-        _ ticket: CheckpointTicket, into directory: String,
+        _ ticket: CheckpointTicket,
+        into directory: String,
         _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
     ) {
         awaitFlushed(through: ticket.memtableID) { result in
@@ -35,7 +36,8 @@ extension Tablet {
 
     /// Both parts: seals and makes the checkpoint. Home scheduler only.
     package func checkpoint(
-        into directory: String, _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
+        into directory: String,
+        _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
     ) {
         do throws(StorageError) {
             checkpoint(try sealForCheckpoint(), into: directory, completion)

@@ -23,11 +23,22 @@ extension Tablet {
 
     private func writeLevelZero(_ memtable: Memtable, _ job: UInt64) throws(StorageError) -> [TableMetadata] {
         let writing = TableWriting(
-            environment: environment, options: options, level: 0, reason: .flush, job: job, codec: options.upperCodec,
-            tableBytesMax: nil, grandparents: [], makeNumber: { self.makeFileNumber() },
-            isCancelled: { self.isClosing })
+            environment: environment,
+            options: options,
+            level: 0,
+            reason: .flush,
+            job: job,
+            codec: options.upperCodec,
+            tableBytesMax: nil,
+            grandparents: [],
+            makeNumber: { self.makeFileNumber() },
+            isCancelled: { self.isClosing }
+        )
         let rules = DropRules(
-            snapshots: snapshots.sequences, ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]), below: nil)
+            snapshots: snapshots.sequences,
+            ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]),
+            below: nil
+        )
         return try writing.run(MergeCursor(memtables: [memtable], runs: []), rules)
     }
 
@@ -39,7 +50,9 @@ extension Tablet {
         if memtable.logNumber != 0 { edit.logNumber = memtable.logNumber + 1 }
         let bytes = tables.reduce(0) { $0 + $1.size }
         let install = PendingInstall(
-            edit: edit, added: tables.map { (0, TableFile($0, environment)) }, memtable: memtable
+            edit: edit,
+            added: tables.map { (0, TableFile($0, environment)) },
+            memtable: memtable
         ) { result in
             self.flushInstalled(result, bytes: bytes, mark: memtable.mark)
         }
@@ -57,7 +70,6 @@ extension Tablet {
             journal?.removeOld(before: background.withLock { $0.logNumber })
         case .failure: counters.failures.add(1, ordering: .relaxed)
         }
-        removeObsoleteFiles()
         scheduleWork()
     }
 

@@ -5,7 +5,8 @@ import KVLog
 extension Tablet {
     /// Makes an empty tablet in `options.directory`, which holds none yet. Durable at return. Call from a storage thread.
     /// - Throws: `file`.
-    package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet {
+    package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet
+    {
         var state = ManifestState()
         state.mark = mark
         state.nextFileNumber = 2
@@ -40,15 +41,25 @@ extension Tablet {
     }
 
     private static func start(
-        _ options: TabletOptions, _ contents: ManifestState, manifestNumber: UInt64, oldManifest: UInt64?
+        _ options: TabletOptions,
+        _ contents: ManifestState,
+        manifestNumber: UInt64,
+        oldManifest: UInt64?
     ) throws(StorageError) -> Tablet {
         let environment = TableEnvironment(
-            fileSystem: options.fileSystem, directory: options.directory, shared: options.shared)
+            fileSystem: options.fileSystem,
+            directory: options.directory,
+            shared: options.shared
+        )
         let tables = contents.tables.values.map { (level: $0.level, file: TableFile($0.table, environment)) }
         let version = Version.empty.applying(removed: [], added: tables)
         if let violation = version.invariantViolation() {
             throw .corruption(
-                file: options.directory + "/" + ManifestStore.currentName, offset: 0, length: 0, what: violation)
+                file: options.directory + "/" + ManifestStore.currentName,
+                offset: 0,
+                length: 0,
+                what: violation
+            )
         }
         for (_, file) in version.allFiles {
             let size: UInt64
@@ -58,22 +69,40 @@ extension Tablet {
             }
             guard size == file.metadata.size else {
                 throw .corruption(
-                    file: file.path, offset: 0, length: size,
-                    what: "\(size) bytes, the manifest says \(file.metadata.size)")
+                    file: file.path,
+                    offset: 0,
+                    length: size,
+                    what: "\(size) bytes, the manifest says \(file.metadata.size)"
+                )
             }
         }
         let active = Memtable(
-            id: 1, capacity: options.memtableBytes + options.memtableBytes / 8 + 64 * 1024, mark: contents.mark,
-            lastSequence: contents.lastSequence, shared: options.shared)
+            id: 1,
+            capacity: options.memtableBytes + options.memtableBytes / 8 + 64 * 1024,
+            mark: contents.mark,
+            lastSequence: contents.lastSequence,
+            shared: options.shared
+        )
         let state = BackgroundState(
-            version: version, active: active, durableMark: contents.mark, durableSequence: contents.lastSequence,
-            nextFileNumber: contents.nextFileNumber, identity: contents.identity, logNumber: contents.logNumber)
+            version: version,
+            active: active,
+            durableMark: contents.mark,
+            durableSequence: contents.lastSequence,
+            nextFileNumber: contents.nextFileNumber,
+            identity: contents.identity,
+            logNumber: contents.logNumber
+        )
         let manifest = ManifestStore(fileSystem: options.fileSystem, directory: options.directory)
         try manifest.start(number: manifestNumber, state: state.snapshotEdit(with: nil))
         removeUnlisted(options, version, manifestNumber)
         let tablet = Tablet(
-            options: options, environment: environment, manifest: manifest, state: state, active: active,
-            lastSequence: contents.lastSequence)
+            options: options,
+            environment: environment,
+            manifest: manifest,
+            state: state,
+            active: active,
+            lastSequence: contents.lastSequence
+        )
         if case .log(let synchronizes) = options.durability {
             try tablet.openJournal(synchronizes: synchronizes)
         }

@@ -6,7 +6,10 @@ extension Tablet {
     /// Any thread. With `memoryOnly` it never reads the disk: where memory does not tell, `body` gets `.needsDisk`.
     /// - Throws: `file`, `corruption` where a block that the answer depends on cannot be read.
     package func get<R>(
-        _ key: UnsafeRawBufferPointer, at snapshot: Snapshot? = nil, memoryOnly: Bool = false, _ body: (GetResult) -> R
+        _ key: UnsafeRawBufferPointer,
+        at snapshot: Snapshot? = nil,
+        memoryOnly: Bool = false,
+        _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
         let key = ByteView(key)
         // The view first: everything in it is at or before the sequence that is read after, or invisible to both.
@@ -34,7 +37,12 @@ extension Tablet {
     }
 
     private func search<R>(
-        _ version: Version, _ key: ByteView, _ seekTag: UInt64, cover: UInt64, memoryOnly: Bool, _ body: (GetResult) -> R
+        _ version: Version,
+        _ key: ByteView,
+        _ seekTag: UInt64,
+        cover: UInt64,
+        memoryOnly: Bool,
+        _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
         let hash = hashKey(key)
         let sequence = EntryTag.sequence(seekTag)
@@ -50,7 +58,9 @@ extension Tablet {
             while position < end {
                 defer { position += 1 }
                 guard level.mayHold(position, key) else { continue }
-                guard let reader = try level.files[position].open(memoryOnly: memoryOnly) else { return body(.needsDisk) }
+                guard let reader = try level.files[position].open(memoryOnly: memoryOnly) else {
+                    return body(.needsDisk)
+                }
                 let covered = reader.ranges?.newestCovering(key, at: sequence) ?? 0
                 switch try reader.find(key, hash, seekTag, memoryOnly: memoryOnly) {
                 case .absent: break
@@ -86,12 +96,21 @@ extension Tablet {
     /// Any thread may make one; one thread at a time uses it. Moves may read the disk.
     /// - Throws: `file`, `corruption` where a table cannot be opened.
     package func makeIterator(
-        _ snapshot: Snapshot? = nil, lower: [UInt8]? = nil, upper: [UInt8]? = nil, fillCache: Bool = true
+        _ snapshot: Snapshot? = nil,
+        lower: [UInt8]? = nil,
+        upper: [UInt8]? = nil,
+        fillCache: Bool = true
     ) throws(StorageError) -> TabletIterator {
         let view = currentView
         let sequence = snapshot?.sequence ?? visible.load(ordering: .acquiring)
         return try TabletIterator(
-            view, snapshot: snapshot, sequence: sequence, lower: lower, upper: upper, fillCache: fillCache)
+            view,
+            snapshot: snapshot,
+            sequence: sequence,
+            lower: lower,
+            upper: upper,
+            fillCache: fillCache
+        )
     }
 
     /// A read met bytes that are not what was written: the tablet says so from now on.

@@ -9,7 +9,8 @@ extension Tablet {
     package func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError) {
         precondition(
             mark.appliedIndex >= active.mark.appliedIndex,
-            "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)")
+            "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
+        )
         if refusesWrites.load(ordering: .acquiring) { throw refusal() }
         guard batch.byteCount <= Limits.batchBytesMax else {
             throw .batchTooLong(bytes: batch.byteCount, bytesMax: Limits.batchBytesMax)
@@ -61,8 +62,13 @@ extension Tablet {
         let sealed = active
         let logNumber = journal?.number ?? 0
         let next = Memtable(
-            id: nextMemtableID, capacity: capacity, mark: sealed.mark, lastSequence: sealed.lastSequence,
-            logNumber: UInt64(logNumber), shared: options.shared)
+            id: nextMemtableID,
+            capacity: capacity,
+            mark: sealed.mark,
+            lastSequence: sealed.lastSequence,
+            logNumber: UInt64(logNumber),
+            shared: options.shared
+        )
         let isTaken = background.withLock { state -> Bool in
             guard sealed.isClean || state.sealed.count < options.sealedHardMax else { return false }
             if !sealed.isClean { state.sealed.append(sealed) }
@@ -103,7 +109,8 @@ extension Tablet {
 
     /// Calls `completion` once the memtable `id` and all before it are in tables.
     func awaitFlushed(
-        through id: UInt64, _ completion: @escaping @Sendable (Result<FlushedState, StorageError>) -> Void
+        through id: UInt64,
+        _ completion: @escaping @Sendable (Result<FlushedState, StorageError>) -> Void
     ) {
         let now = background.withLock { state -> Result<FlushedState, StorageError>? in
             if state.isClosing { return .failure(.closed) }

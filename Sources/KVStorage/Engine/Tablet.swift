@@ -37,8 +37,12 @@ package final class Tablet: @unchecked Sendable {
     var journal: TabletJournal?
 
     init(
-        options: TabletOptions, environment: TableEnvironment, manifest: ManifestStore, state: BackgroundState,
-        active: Memtable, lastSequence: UInt64
+        options: TabletOptions,
+        environment: TableEnvironment,
+        manifest: ManifestStore,
+        state: BackgroundState,
+        active: Memtable,
+        lastSequence: UInt64
     ) {
         self.options = options
         self.environment = environment
@@ -48,7 +52,8 @@ package final class Tablet: @unchecked Sendable {
         nextMemtableID = active.id + 1
         visible = Atomic(lastSequence)
         viewSlot = Mutex(
-            ReadView(memtables: [active] + state.sealed.reversed(), version: state.version))
+            ReadView(memtables: [active] + state.sealed.reversed(), version: state.version)
+        )
         background = Mutex(state)
         options.shared.addTablet(1)
     }

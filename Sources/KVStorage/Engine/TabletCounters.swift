@@ -53,7 +53,10 @@ extension Tablet {
             compactionBytesWritten: counters.compactionBytesWritten.load(ordering: .relaxed),
             stalls: counters.stalls.load(ordering: .relaxed),
             failures: counters.failures.load(ordering: .relaxed),
-            tablesPerLevel: version.levels.map(\.files.count), bytesPerLevel: version.levels.map(\.bytes),
-            sealedMemtables: sealed, activeMemtableBytes: activeBytes.load(ordering: .relaxed))
+            tablesPerLevel: version.levels.map(\.files.count),
+            bytesPerLevel: version.levels.map(\.bytes),
+            sealedMemtables: sealed,
+            activeMemtableBytes: activeBytes.load(ordering: .relaxed)
+        )
     }
 }

@@ -30,8 +30,13 @@ package struct TabletMark: Equatable, Sendable {
 
     /// A mark with these parts; all zero stands for a tablet that nothing was applied to.
     package init(
-        appliedIndex: LogIndex = 0, appliedTerm: Term = 0, revision: UInt64 = 0, loggedTime: UInt64 = 0,
-        epoch: Epoch = Epoch(0), flags: Flags = [], chainedHash: UInt64 = 0
+        appliedIndex: LogIndex = 0,
+        appliedTerm: Term = 0,
+        revision: UInt64 = 0,
+        loggedTime: UInt64 = 0,
+        epoch: Epoch = Epoch(0),
+        flags: Flags = [],
+        chainedHash: UInt64 = 0
     ) {
         self.appliedIndex = appliedIndex
         self.appliedTerm = appliedTerm

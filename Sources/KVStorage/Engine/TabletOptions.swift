@@ -61,8 +61,12 @@ package struct TabletOptions: Sendable {
 
     /// The usual options.
     package init(
-        fileSystem: any FileSystem, directory: String, workers: any WorkerPool, clock: any Clock,
-        randomness: any Randomness, shared: SharedResources
+        fileSystem: any FileSystem,
+        directory: String,
+        workers: any WorkerPool,
+        clock: any Clock,
+        randomness: any Randomness,
+        shared: SharedResources
     ) {
         self.fileSystem = fileSystem
         self.directory = directory

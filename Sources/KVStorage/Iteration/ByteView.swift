@@ -73,7 +73,9 @@ func sharedPrefix(_ a: ByteView, _ b: ByteView) -> Int {
         if x != y { return offset &+ ((x ^ y).littleEndian.trailingZeroBitCount >> 3) }
         offset &+= 8
     }
-    while offset < limit, a.base.load(fromByteOffset: offset, as: UInt8.self) == b.base.load(fromByteOffset: offset, as: UInt8.self) {
+    while offset < limit,
+        a.base.load(fromByteOffset: offset, as: UInt8.self) == b.base.load(fromByteOffset: offset, as: UInt8.self)
+    {
         offset &+= 1
     }
     return offset
@@ -92,7 +94,8 @@ func hashKey(_ key: ByteView) -> UInt64 {
     while offset &+ 8 <= key.count {
         state = foldedProduct(
             state ^ UInt64(littleEndian: key.base.loadUnaligned(fromByteOffset: offset, as: UInt64.self)),
-            0xa076_1d64_78bd_642f)
+            0xa076_1d64_78bd_642f
+        )
         offset &+= 8
     }
     var tail: UInt64 = 0

@@ -40,7 +40,11 @@ final class RangeTombstoneSet: Sendable {
         var high = fragments.count
         while low < high {
             let middle = (low + high) / 2
-            if fragments[middle].end.withView({ compareBytes($0, key) }) <= 0 { low = middle + 1 } else { high = middle }
+            if fragments[middle].end.withView({ compareBytes($0, key) }) <= 0 {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         guard low < fragments.count, fragments[low].start.withView({ compareBytes($0, key) }) <= 0 else { return nil }
         return low

@@ -128,7 +128,8 @@ final class TableRun {
     }
 
     private func load(_ cursor: inout BlockCursor) throws(StorageError) {
-        guard let reader, let block = try reader.dataBlock(try reader.handle(at: blockIndex), fillCache: fillCache) else {
+        guard let reader, let block = try reader.dataBlock(try reader.handle(at: blockIndex), fillCache: fillCache)
+        else {
             return
         }
         pin = block

@@ -8,7 +8,12 @@ package final class TabletIterator: @unchecked Sendable {
     private let snapshot: Snapshot?
 
     init(
-        _ view: ReadView, snapshot: Snapshot?, sequence: UInt64, lower: [UInt8]?, upper: [UInt8]?, fillCache: Bool
+        _ view: ReadView,
+        snapshot: Snapshot?,
+        sequence: UInt64,
+        lower: [UInt8]?,
+        upper: [UInt8]?,
+        fillCache: Bool
     ) throws(StorageError) {
         self.view = view
         self.snapshot = snapshot
@@ -35,8 +40,12 @@ package final class TabletIterator: @unchecked Sendable {
         }
         let relevant = tombstones.filter { $0.sequence <= sequence }
         cursor = VisibleCursor(
-            MergeCursor(memtables: view.memtables, runs: runs), sequence: sequence,
-            ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant), lower: lower, upper: upper)
+            MergeCursor(memtables: view.memtables, runs: runs),
+            sequence: sequence,
+            ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant),
+            lower: lower,
+            upper: upper
+        )
     }
 
     /// Whether it stands on a key.

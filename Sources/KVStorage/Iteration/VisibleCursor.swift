@@ -15,7 +15,11 @@ final class VisibleCursor {
     private(set) var isValid = false
 
     init(
-        _ merge: MergeCursor, sequence: UInt64, ranges: RangeTombstoneSet?, lower: [UInt8]?, upper: [UInt8]?
+        _ merge: MergeCursor,
+        sequence: UInt64,
+        ranges: RangeTombstoneSet?,
+        lower: [UInt8]?,
+        upper: [UInt8]?
     ) {
         self.merge = merge
         self.sequence = sequence

@@ -68,7 +68,10 @@ final class ManifestStore: @unchecked Sendable {
 
     /// Writes a MANIFEST and CURRENT into a directory; all of it is durable at return, but the directory's own name.
     static func write(
-        _ fileSystem: any FileSystem, _ directory: String, number: UInt64, state: VersionEdit
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        number: UInt64,
+        state: VersionEdit
     ) throws(StorageError) -> LogWriter {
         let path = directory + "/" + ManifestFormat.name(number)
         do throws(LogError) {
@@ -102,7 +105,11 @@ final class ManifestStore: @unchecked Sendable {
         do throws(FileError) { bytes = try fileSystem.readAll(currentPath) } catch { throw .file(error) }
         guard let number = CurrentFile.decode(bytes) else {
             throw .corruption(
-                file: currentPath, offset: 0, length: UInt64(bytes.count), what: "not the name of a MANIFEST and its checksum")
+                file: currentPath,
+                offset: 0,
+                length: UInt64(bytes.count),
+                what: "not the name of a MANIFEST and its checksum"
+            )
         }
         let path = directory + "/" + ManifestFormat.name(number)
         let reader: LogSegmentReader
@@ -136,13 +143,21 @@ final class ManifestStore: @unchecked Sendable {
         case .cleanEnd, .tornTail: break
         case .corruption(let place, let proven, let damage):
             throw .corruption(
-                file: place.path, offset: place.offset, length: proven > place.position ? proven - place.position : 0,
-                what: "\(damage)")
+                file: place.path,
+                offset: place.offset,
+                length: proven > place.position ? proven - place.position : 0,
+                what: "\(damage)"
+            )
         case .inputOutput(let error): throw .file(error)
         case nil: throw .corruption(file: path, offset: 0, length: 0, what: "the MANIFEST did not read to an end")
         }
         guard let state, let verdict = reader.verdict else {
-            throw .corruption(file: path, offset: 0, length: 0, what: "no whole state in the MANIFEST that CURRENT names")
+            throw .corruption(
+                file: path,
+                offset: 0,
+                length: 0,
+                what: "no whole state in the MANIFEST that CURRENT names"
+            )
         }
         return Contents(number: number, state: state, verdict: verdict, editCount: editCount)
     }
@@ -157,8 +172,11 @@ extension StorageError {
         case .damaged(let verdict):
             if case .corruption(let place, let proven, let damage) = verdict {
                 self = .corruption(
-                    file: place.path, offset: place.offset,
-                    length: proven > place.position ? proven - place.position : 0, what: "\(damage)")
+                    file: place.path,
+                    offset: place.offset,
+                    length: proven > place.position ? proven - place.position : 0,
+                    what: "\(damage)"
+                )
             } else if case .inputOutput(let error) = verdict {
                 self = .file(error)
             } else {

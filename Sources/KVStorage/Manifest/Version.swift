@@ -114,7 +114,9 @@ final class Level: @unchecked Sendable {
     private func bound(_ position: Int, _ column: Int) -> ByteView {
         let row = memory + (position &* Self.stride &+ column)
         return ByteView(
-            UnsafeRawPointer(memory + Int(row.load(as: UInt32.self))), Int(row.load(fromByteOffset: 4, as: UInt32.self)))
+            UnsafeRawPointer(memory + Int(row.load(as: UInt32.self))),
+            Int(row.load(fromByteOffset: 4, as: UInt32.self))
+        )
     }
 
     /// Whether every key of table `position` is before `key`.

@@ -121,8 +121,18 @@ extension VersionEdit.Added {
     init(decoding bytes: UnsafeRawBufferPointer) throws(DecodingError) {
         typealias Tag = ManifestFormat.Table
         var table = TableMetadata(
-            number: 0, uid: 0, size: 0, smallest: [], largest: [], largestIsExclusive: false, sequenceMin: 0,
-            sequenceMax: 0, entryCount: 0, tombstoneCount: 0, rangeCount: 0)
+            number: 0,
+            uid: 0,
+            size: 0,
+            smallest: [],
+            largest: [],
+            largestIsExclusive: false,
+            sequenceMin: 0,
+            sequenceMax: 0,
+            entryCount: 0,
+            tombstoneCount: 0,
+            rangeCount: 0
+        )
         var level: UInt64 = 0
         var reader = ByteReader(bytes)
         while !reader.isAtEnd {

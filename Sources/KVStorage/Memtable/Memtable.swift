@@ -41,7 +41,12 @@ final class Memtable: @unchecked Sendable {
     private var charged = 0
 
     init(
-        id: UInt64, capacity: Int, mark: TabletMark, lastSequence: UInt64, logNumber: UInt64 = 0, shared: SharedResources
+        id: UInt64,
+        capacity: Int,
+        mark: TabletMark,
+        lastSequence: UInt64,
+        logNumber: UInt64 = 0,
+        shared: SharedResources
     ) {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id

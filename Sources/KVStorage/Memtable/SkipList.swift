@@ -45,7 +45,9 @@ struct SkipList {
     func key(_ node: UInt32) -> ByteView {
         let place = base + Int(node)
         return ByteView(
-            UnsafeRawPointer(place + Self.nodeHeader), Int(place.load(fromByteOffset: 4, as: UInt32.self)))
+            UnsafeRawPointer(place + Self.nodeHeader),
+            Int(place.load(fromByteOffset: 4, as: UInt32.self))
+        )
     }
 
     @inline(__always)
@@ -57,7 +59,8 @@ struct SkipList {
         let keyLength = Int(place.load(fromByteOffset: 4, as: UInt32.self))
         return ByteView(
             UnsafeRawPointer(place + (Self.nodeHeader &+ keyLength)),
-            Int(place.load(fromByteOffset: 16, as: UInt32.self)))
+            Int(place.load(fromByteOffset: 16, as: UInt32.self))
+        )
     }
 
     /// Whether `node` comes before (key, tag).

@@ -39,7 +39,8 @@ struct BlockLayout {
     init?(_ bytes: ByteView) {
         guard bytes.count >= 2 * TableFormat.restartSize else { return nil }
         let count = Int(
-            UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: bytes.count &- 4, as: UInt32.self)))
+            UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: bytes.count &- 4, as: UInt32.self))
+        )
         guard count >= 1, count <= (bytes.count &- 4) / TableFormat.restartSize else { return nil }
         base = bytes.base
         restartCount = count

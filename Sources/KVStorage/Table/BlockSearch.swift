@@ -37,7 +37,9 @@ enum BlockSearch {
             if common == suffix.count && common == rest.count {
                 if entry.tag <= seekTag {
                     return .found(
-                        tag: entry.tag, value: ByteView(layout.base + entry.valueOffset, entry.valueLength))
+                        tag: entry.tag,
+                        value: ByteView(layout.base + entry.valueOffset, entry.valueLength)
+                    )
                 }
                 matched = key.count
             } else if common == rest.count {
@@ -58,7 +60,10 @@ enum BlockSearch {
     /// The last restart whose entry is before (key, tag), 0 where none is; nil where the block is corrupt.
     @inline(__always)
     static func lastRestartBefore(
-        _ layout: BlockLayout, _ key: ByteView, _ tag: UInt64, _ entry: inout BlockEntry
+        _ layout: BlockLayout,
+        _ key: ByteView,
+        _ tag: UInt64,
+        _ entry: inout BlockEntry
     ) -> Int? {
         var low = 0
         var high = layout.restartCount &- 1

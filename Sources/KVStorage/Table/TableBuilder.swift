@@ -77,7 +77,9 @@ final class TableBuilder {
         let shared = entryCount == 0 ? 0 : sharedPrefix(last, key)
         if entryCount == 0 || shared != key.count || shared != last.count {
             precondition(
-                entryCount == 0 || compareBytes(last, key) < 0, "table entries out of order in table \(settings.number)")
+                entryCount == 0 || compareBytes(last, key) < 0,
+                "table entries out of order in table \(settings.number)"
+            )
             if data.rawSize >= settings.blockBytes { try finishDataBlock(before: key) }
             hashes.append(hashKey(key))
             if entryCount == 0 { firstKey.append(key) }
@@ -132,9 +134,18 @@ final class TableBuilder {
             }
         }
         return TableMetadata(
-            number: settings.number, uid: settings.uid, size: 0, smallest: smallest, largest: largest,
-            largestIsExclusive: isExclusive, sequenceMin: sequenceMin, sequenceMax: sequenceMax, entryCount: entryCount,
-            tombstoneCount: tombstoneCount, rangeCount: UInt64(ranges.count))
+            number: settings.number,
+            uid: settings.uid,
+            size: 0,
+            smallest: smallest,
+            largest: largest,
+            largestIsExclusive: isExclusive,
+            sequenceMin: sequenceMin,
+            sequenceMax: sequenceMax,
+            entryCount: entryCount,
+            tombstoneCount: tombstoneCount,
+            rangeCount: UInt64(ranges.count)
+        )
     }
 
     private func writeHeader() throws(StorageError) {
@@ -208,7 +219,10 @@ final class TableBuilder {
             (header) throws(StorageError) in
             header.storeBytes(of: type, toByteOffset: 0, as: UInt8.self)
             header.storeBytes(
-                of: compressed == nil ? TableFormat.Codec.raw : TableFormat.Codec.zstd, toByteOffset: 1, as: UInt8.self)
+                of: compressed == nil ? TableFormat.Codec.raw : TableFormat.Codec.zstd,
+                toByteOffset: 1,
+                as: UInt8.self
+            )
             header.storeBytes(of: 0, toByteOffset: 2, as: UInt16.self)
             header.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 4, as: UInt32.self)
             header.storeBytes(of: UInt32(raw.count).littleEndian, toByteOffset: 8, as: UInt32.self)
@@ -251,7 +265,8 @@ extension BlockHandle {
         var position = 0
         let offset = readVarint(bytes.base, &position, bytes.count)
         let length = readVarint(bytes.base, &position, bytes.count)
-        guard position == bytes.count, length >= UInt64(TableFormat.blockHeaderSize), length <= UInt64(UInt32.max) else {
+        guard position == bytes.count, length >= UInt64(TableFormat.blockHeaderSize), length <= UInt64(UInt32.max)
+        else {
             return nil
         }
         self.init(offset: offset, length: UInt32(length))
