@@ -14,11 +14,12 @@ struct CompactionPlan {
 
 /// Chooses compactions: pure, from a version and the options; one at a time for each tablet.
 ///
-/// 1. A score for each level: level 0 by number of tables, the others by bytes against their target. The greatest score of at
-///    least 1 wins.
-/// 2. Level 0: every table of it goes to the base level at once. Deeper: the table with the least overlap below for its size.
-/// 3. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and are older than
-///    an input are either inputs or still above it.
+/// 1. A score for each level: level 0 by number of tables, the others by bytes against their target. The greatest
+///    score of at least 1 wins.
+/// 2. Level 0: every table of it goes to the base level at once. Deeper: the table with the least overlap below for
+///    its size.
+/// 3. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and
+///    are older than an input are either inputs or still above it.
 struct CompactionPicker {
     let options: TabletOptions
 
@@ -37,7 +38,8 @@ struct CompactionPicker {
         return best.level == 0 ? levelZero(version, targets.baseLevel) : deeper(version, best.level)
     }
 
-    /// A compaction of everything above the last level that holds data, one level; nil where only one level holds any.
+    /// A compaction of everything above the last level that holds data, one level; nil where only one level holds
+    /// any.
     func planForced(_ version: Version) -> CompactionPlan? {
         guard let deepest = version.levels.lastIndex(where: { !$0.files.isEmpty }) else { return nil }
         guard let level = version.levels.firstIndex(where: { !$0.files.isEmpty }), level < deepest || level == 0 else {

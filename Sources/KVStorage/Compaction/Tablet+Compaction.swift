@@ -1,7 +1,9 @@
 import Synchronization
 
 extension Tablet {
-    /// Rewrites tables into the next level. On a worker; one at a time.
+    /// Rewrites tables into the next level.
+    ///
+    /// On a worker; one at a time.
     func runCompaction() {
         let work = background.withLock { state -> (CompactionPlan, Version, UInt64)? in
             let plan = picker.plan(state.version) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
@@ -34,7 +36,9 @@ extension Tablet {
         }
     }
 
-    /// Compacts everything into one level (the last that holds data, or the base) and then calls `completion`. For tests and tools.
+    /// Compacts everything into one level (the last that holds data, or the base) and then calls `completion`.
+    ///
+    /// For tests and tools.
     package func compactAll(_ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void) {
         background.withLock { state in
             state.compactsAll = true
@@ -120,8 +124,10 @@ extension Tablet {
         scheduleWork()
     }
 
-    /// A full disk or a failed operation: the job is dropped and tried again later. Corruption: the tablet is damaged and compacts no
-    /// more, so that the damaged input stays as it is for whoever repairs.
+    /// A full disk or a failed operation: the job is dropped and tried again later.
+    ///
+    /// Corruption: the tablet is damaged and compacts no more, so that the damaged input stays as it is for whoever
+    /// repairs.
     private func compactionFailed(_ error: StorageError) {
         counters.failures.add(1, ordering: .relaxed)
         let now = options.clock.monotonicNanoseconds

@@ -2,7 +2,9 @@ import KVEnvironment
 import Synchronization
 
 extension Tablet {
-    /// Writes the oldest sealed memtable to level 0. On a worker; one at a time.
+    /// Writes the oldest sealed memtable to level 0.
+    ///
+    /// On a worker; one at a time.
     func runFlush() {
         let work = background.withLock { state -> (Memtable, UInt64)? in
             guard !state.isClosing, let memtable = state.sealed.first else {
@@ -96,8 +98,9 @@ extension Tablet {
 
     // MARK: Installing
 
-    /// Queues an edit for the manifest and, unless somebody is at it, writes what is queued. Edits become durable and visible in the
-    /// order queued.
+    /// Queues an edit for the manifest and, unless somebody is at it, writes what is queued.
+    ///
+    /// Edits become durable and visible in the order queued.
     func install(_ install: PendingInstall) {
         let isMine = background.withLock { state -> Bool in
             state.installs.append(install)
@@ -108,7 +111,9 @@ extension Tablet {
         if isMine { drainInstalls() }
     }
 
-    /// Writes queued edits one by one. The caller holds the install turn (`isInstalling`).
+    /// Writes queued edits one by one.
+    ///
+    /// The caller holds the install turn (`isInstalling`).
     func drainInstalls() {
         while true {
             let next = background.withLock { state -> PendingInstall? in
@@ -146,7 +151,9 @@ extension Tablet {
         try manifest.start(number: number, state: state)
     }
 
-    /// Returns whether to stop draining. The tables of a failed edit are not removed: the edit may be on disk.
+    /// Returns whether to stop draining.
+    ///
+    /// The tables of a failed edit are not removed: the edit may be on disk.
     private func installFailed(_ error: StorageError) -> Bool {
         counters.failures.add(1, ordering: .relaxed)
         if error.isNoSpace {

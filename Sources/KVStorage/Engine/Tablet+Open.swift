@@ -3,7 +3,9 @@ package import KVEnvironment
 import KVLog
 
 extension Tablet {
-    /// Makes an empty tablet in `options.directory`, which holds none yet. Durable at return. Call from a storage thread.
+    /// Makes an empty tablet in `options.directory`, which holds none yet.
+    ///
+    /// Durable at return. Call from a storage thread.
     /// - Throws: `file`.
     package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet
     {
@@ -18,8 +20,9 @@ extension Tablet {
         return try start(options, state, manifestNumber: 1, oldManifest: nil)
     }
 
-    /// Opens the tablet in `options.directory`: afterwards `mark` says exactly which prefix of history it holds. Files that the
-    /// manifest does not name are removed. Call from a storage thread.
+    /// Opens the tablet in `options.directory`: afterwards `mark` says exactly which prefix of history it holds.
+    ///
+    /// Files that the manifest does not name are removed. Call from a storage thread.
     /// - Throws: `file`, `corruption`, `unsupported`.
     package static func open(_ options: TabletOptions) throws(StorageError) -> Tablet {
         let contents = try ManifestStore.load(options.fileSystem, options.directory)
@@ -78,7 +81,7 @@ extension Tablet {
         }
         let active = Memtable(
             id: 1,
-            capacity: options.memtableBytes + options.memtableBytes / 8 + 64 * 1024,
+            capacity: options.memtableCapacity,
             mark: contents.mark,
             lastSequence: contents.lastSequence,
             shared: options.shared
@@ -110,8 +113,9 @@ extension Tablet {
         return tablet
     }
 
-    /// Removes what the manifest does not name: outputs of jobs that a crash cut short, old MANIFESTs. A failure is nobody's
-    /// business: the next open tries again.
+    /// Removes what the manifest does not name: outputs of jobs that a crash cut short, old MANIFESTs.
+    ///
+    /// A failure is nobody's business: the next open tries again.
     private static func removeUnlisted(_ options: TabletOptions, _ version: Version, _ manifestNumber: UInt64) {
         let live = Set(version.allFiles.map { TableFormat.name($0.file.metadata.number) })
         guard let names = try? options.fileSystem.list(options.directory) else { return }

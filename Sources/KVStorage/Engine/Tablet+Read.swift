@@ -77,7 +77,9 @@ extension Tablet {
         return body(.absent)
     }
 
-    /// Looks a key up and copies its value; nil where it is absent. Any thread.
+    /// Looks a key up and copies its value; nil where it is absent.
+    ///
+    /// Any thread.
     package func get(_ key: [UInt8], at snapshot: Snapshot? = nil) throws(StorageError) -> [UInt8]? {
         try key.withUnsafeBufferPointer { (bytes) throws(StorageError) -> [UInt8]? in
             try get(UnsafeRawBufferPointer(bytes), at: snapshot) { result in
@@ -87,13 +89,17 @@ extension Tablet {
         }
     }
 
-    /// A moment that reads can go back to while the object lives: now. Any thread.
+    /// A moment that reads can go back to while the object lives: now.
+    ///
+    /// Any thread.
     package func snapshot() -> Snapshot {
         snapshots.make { visible.load(ordering: .acquiring) }
     }
 
-    /// A cursor over the keys in `lower ..< upper` (nil: without bound), as of `snapshot` or now. It stands nowhere before a seek.
-    /// Any thread may make one; one thread at a time uses it. Moves may read the disk.
+    /// A cursor over the keys in `lower ..< upper` (nil: without bound), as of `snapshot` or now.
+    ///
+    /// It stands nowhere before a seek. Any thread may make one; one thread at a time uses it. Moves may read the
+    /// disk.
     /// - Throws: `file`, `corruption` where a table cannot be opened.
     package func makeIterator(
         _ snapshot: Snapshot? = nil,

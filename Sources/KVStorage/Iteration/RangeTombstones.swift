@@ -5,9 +5,12 @@ struct RangeTombstone: Equatable, Sendable {
     let sequence: UInt64
 }
 
-/// Range deletions cut into disjoint fragments in key order, so that a look-up is one binary search. Immutable.
+/// Range deletions cut into disjoint fragments in key order, so that a look-up is one binary search.
 ///
-/// Sum: n deletions make at most 2n − 1 fragments; each fragment keeps the sequences of all that cover it, newest first.
+/// Immutable.
+///
+/// Sum: n deletions make at most 2n − 1 fragments; each fragment keeps the sequences of all that cover it, newest
+/// first.
 final class RangeTombstoneSet: Sendable {
     struct Fragment: Sendable {
         let start: [UInt8]

@@ -1,4 +1,6 @@
-/// A cursor over a tablet's keys at one moment, both ways. One thread at a time.
+/// A cursor over a tablet's keys at one moment, both ways.
+///
+/// One thread at a time.
 ///
 /// Key and value are views that are good until the next move. After a move threw, it stands nowhere.
 // SENDABLE: handed from thread to thread whole; the holder sees to it that one uses it at a time.
@@ -52,10 +54,12 @@ package final class TabletIterator: @unchecked Sendable {
     package var isValid: Bool { cursor.isValid }
 
     /// The key it stands on.
+    ///
     /// - Precondition: `isValid`.
     package var key: UnsafeRawBufferPointer { cursor.key.buffer }
 
     /// That key's value.
+    ///
     /// - Precondition: `isValid`.
     package var value: UnsafeRawBufferPointer { cursor.value.buffer }
 

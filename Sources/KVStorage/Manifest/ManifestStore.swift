@@ -2,10 +2,11 @@ import KVBase
 import KVEnvironment
 import KVLog
 
-/// The files that say what a tablet consists of: `CURRENT` names the MANIFEST in force, which is a record log of edits that
-/// starts with a whole state.
+/// The files that say what a tablet consists of: `CURRENT` names the MANIFEST in force, which is a record log of
+/// edits that starts with a whole state.
 ///
-/// 1. `load` reads CURRENT (checksummed) and replays the MANIFEST it names. A torn tail is an edit that was never acknowledged.
+/// 1. `load` reads CURRENT (checksummed) and replays the MANIFEST it names. A torn tail is an edit that was never
+///    acknowledged.
 /// 2. Every open starts a new MANIFEST with the whole state, so that nothing is ever appended behind a tail.
 /// 3. `append` returns after the edit is durable. After a failure the writer is done for: the next call starts a new
 ///    MANIFEST with the whole state and switches CURRENT to it.
@@ -32,6 +33,7 @@ final class ManifestStore: @unchecked Sendable {
     var needsNewFile: Bool { writer.map { $0.fileOffset > Self.bytesMax } ?? true }
 
     /// Appends an edit and returns after it is durable.
+    ///
     /// - Throws: `file`; the writer is dropped: whether the edit is on disk is unknown.
     func append(_ edit: VersionEdit) throws(StorageError) {
         guard let writer else { throw .closed }
@@ -45,8 +47,9 @@ final class ManifestStore: @unchecked Sendable {
         }
     }
 
-    /// Starts MANIFEST `number` with the whole state and makes it the one in force; returns after that is durable. The old
-    /// one is removed.
+    /// Starts MANIFEST `number` with the whole state and makes it the one in force; returns after that is durable.
+    ///
+    /// The old one is removed.
     func start(number: UInt64, state: VersionEdit) throws(StorageError) {
         precondition(state.isSnapshot, "a MANIFEST starts with the whole state")
         let old = self.number
@@ -60,7 +63,9 @@ final class ManifestStore: @unchecked Sendable {
         }
     }
 
-    /// Ends the MANIFEST. A failure is nobody's business: every edit was durable before, and the next open starts a new one.
+    /// Ends the MANIFEST.
+    ///
+    /// A failure is nobody's business: every edit was durable before, and the next open starts a new one.
     func close() {
         do throws(LogError) { try writer?.close() } catch {}
         writer = nil
@@ -214,7 +219,9 @@ struct ManifestState {
     var logNumber: UInt64 = 0
     var identity: UInt64 = 0
 
-    /// Takes an edit in. Returns what is wrong with it.
+    /// Takes an edit in.
+    ///
+    /// Returns what is wrong with it.
     mutating func apply(_ edit: VersionEdit) -> String? {
         for number in edit.removed where tables.removeValue(forKey: number) == nil {
             return "table \(number) is removed and was not there"

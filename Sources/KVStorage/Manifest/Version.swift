@@ -1,6 +1,9 @@
-/// Which tables make up a tablet at one moment. Immutable: an edit makes the next one, readers keep the one they hold.
+/// Which tables make up a tablet at one moment.
 ///
-/// Invariants: level 0 is ordered newest first and its tables may overlap; in each deeper level tables are sorted and disjoint.
+/// Immutable: an edit makes the next one, readers keep the one they hold.
+///
+/// Invariants: level 0 is ordered newest first and its tables may overlap; in each deeper level tables are sorted and
+/// disjoint.
 final class Version: Sendable {
     static let levelCount = 7
 

@@ -1,13 +1,16 @@
 import KVBase
 
-/// One change of a tablet's durable state, written to the MANIFEST as one record: it takes effect whole or not at all.
+/// One change of a tablet's durable state, written to the MANIFEST as one record: it takes effect whole or not at
+/// all.
 struct VersionEdit: Equatable, Sendable {
     struct Added: Equatable, Sendable {
         var level: Int
         var table: TableMetadata
     }
 
-    /// The whole state follows: what came before is forgotten. The first record of every MANIFEST.
+    /// The whole state follows: what came before is forgotten.
+    ///
+    /// The first record of every MANIFEST.
     var isSnapshot = false
     var added: [Added] = []
     var removed: [UInt64] = []

@@ -9,10 +9,11 @@ enum BlockSearch {
     /// The newest entry of `key` whose sequence is at most that of `seekTag`.
     ///
     /// 1. Halve the restarts (whole keys there) to the last one before (key, tag).
-    /// 2. Walk on, keeping `matched`: how many bytes the last key, which was smaller, has in common with `key`. For an entry that
-    ///    shares `s` bytes with the last key: `s > matched`: it differs from `key` where the last one did, so it is smaller too;
-    ///    `s < matched`: it outgrew the last key inside the common part, so it is greater: absent; `s = matched`: compare the rest.
-    ///    That holds because the builder always shares the most there is; at a restart the comparison starts anew.
+    /// 2. Walk on, keeping `matched`: how many bytes the last key, which was smaller, has in common with `key`. For
+    ///    an entry that shares `s` bytes with the last key: `s > matched`: it differs from `key` where the last one
+    ///    did, so it is smaller too; `s < matched`: it outgrew the last key inside the common part, so it is greater:
+    ///    absent; `s = matched`: compare the rest. That holds because the builder always shares the most there is; at
+    ///    a restart the comparison starts anew.
     static func newest(_ bytes: ByteView, _ key: ByteView, _ seekTag: UInt64) -> Outcome {
         guard let layout = BlockLayout(bytes) else { return .corrupt }
         var entry = BlockEntry()

@@ -19,8 +19,9 @@ struct TableMetadata: Equatable, Sendable {
 
 /// Writes one table file.
 ///
-/// 1. Header. 2. Data blocks as entries come, each ended at a key boundary once it is full. 3. Filter, index, range deletions,
-/// properties. 4. Footer, then one sync. The name is not durable before the caller synchronizes the directory.
+/// 1. Header. 2. Data blocks as entries come, each ended at a key boundary once it is full. 3. Filter, index, range
+///    deletions, properties. 4. Footer, then one sync. The name is not durable before the caller synchronizes the
+///    directory.
 final class TableBuilder {
     struct Settings {
         var number: UInt64
@@ -70,7 +71,9 @@ final class TableBuilder {
 
     var isEmpty: Bool { entryCount == 0 && ranges.isEmpty }
 
-    /// Appends an entry. All entries of one key must come without another key between, newest first.
+    /// Appends an entry.
+    ///
+    /// All entries of one key must come without another key between, newest first.
     @inline(__always)
     func add(_ key: ByteView, _ tag: UInt64, _ value: ByteView) throws(StorageError) {
         let last = data.last
@@ -273,8 +276,8 @@ extension BlockHandle {
     }
 }
 
-/// The checksums of a table: each covers the file's uid, and a block's its offset too, so that a block that was written to
-/// the wrong place, or is a leftover of another file, fails.
+/// The checksums of a table: each covers the file's uid, and a block's its offset too, so that a block that was
+/// written to the wrong place, or is a leftover of another file, fails.
 enum TableChecksum {
     static func ofBlock(uid: UInt64, offset: UInt64, header: ByteView, payload: ByteView) -> UInt32 {
         let seed = CRC32C.checksum(of: offset, seed: CRC32C.checksum(of: uid))

@@ -1,9 +1,12 @@
 import KVBase
 import KVEnvironment
 
-/// An open table: its index and filter in memory, its data blocks through the shared cache. Any thread.
+/// An open table: its index and filter in memory, its data blocks through the shared cache.
 ///
-/// Every block is checked against its checksum, seeded with the table's uid and the block's offset, before a byte of it is used.
+/// Any thread.
+///
+/// Every block is checked against its checksum, seeded with the table's uid and the block's offset, before a byte of
+/// it is used.
 final class TableReader: Sendable {
     let path: String
     let uid: UInt64
@@ -222,6 +225,7 @@ struct BlockFile {
 
 extension File {
     /// Fills `buffer` from `offset`.
+    ///
     /// - Throws: `corruption` where the file ends before.
     func readWhole(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(StorageError) {
         var done = 0
