@@ -1,0 +1,59 @@
+import Testing
+
+@Suite struct `imports` {
+    @Test func `every module imports only what its layer allows`() throws {
+        for file in try SourceTree.swiftFiles(in: "Sources") where !file.isGenerated {
+            let layer = try #require(Layer.table[file.module], "\(file.path): its folder is not in the table of layers")
+            for (index, line) in file.lines.enumerated() {
+                guard let module = ImportScanner.module(in: line), module != file.module else { continue }
+                let isAllowed = layer.ours.contains(module) || layer.foreign.contains(module)
+                #expect(
+                    isAllowed || Layer.everywhere.contains(module),
+                    "\(file.path):\(index + 1) imports \(module); \(file.module) may import \(layer.allowed)"
+                )
+            }
+        }
+    }
+
+    @Test func `a bare import is internal and re-exports are absent`() throws {
+        for file in try SourceTree.swiftFiles(in: "Sources") {
+            for (index, line) in file.lines.enumerated() where ImportScanner.module(in: line) != nil {
+                #expect(!line.contains("@_exported"), "\(file.path):\(index + 1): import a module where it is used")
+            }
+        }
+    }
+
+    @Test func `every folder of Sources is in the table`() throws {
+        let folders = Set(try SourceTree.modules(in: "Sources"))
+        #expect(folders.subtracting(Layer.table.keys).sorted() == [])
+    }
+
+    @Test func `the table has no cycle`() {
+        // Modules whose imports are all settled are settled; what stays goes round in a circle.
+        var settled: Set<String> = []
+        var left = Layer.table
+        while let next = left.first(where: { $0.value.ours.isSubset(of: settled) }) {
+            settled.insert(next.key)
+            left[next.key] = nil
+        }
+        #expect(left.keys.sorted() == [])
+    }
+
+    @Test(arguments: [
+        ("import Foundation", "Foundation"), ("package import KVBase", "KVBase"), ("@testable import KVLog", "KVLog"),
+        ("internal import struct Logging.Logger", "Logging"), ("import CLibZstd // why", "CLibZstd"),
+        ("@preconcurrency public import NIOCore", "NIOCore"),
+    ]) func `an import line is understood`(_ line: String, _ module: String) {
+        #expect(ImportScanner.module(in: line[...]) == module)
+    }
+
+    @Test(arguments: ["// import Foundation", "let important = 1", "", "importFile()"])
+    func `other lines are no imports`(_ line: String) {
+        #expect(ImportScanner.module(in: line[...]) == nil)
+    }
+}
+
+extension Layer {
+    /// What it may import, for a message.
+    fileprivate var allowed: String { ours.union(foreign).sorted().joined(separator: ", ") }
+}
