@@ -106,6 +106,8 @@ let modules: [Module] = [
     Module(
         "KVSimulation", .library, ["KVBase", "KVEnvironment"], in: "Tests/KVSimulation"),
     Module("KVLinearizability", .library, [], in: "Tests/KVLinearizability"),
+    // A dictionary behind the service's interface, for the tests of the edges.
+    Module("KVFakeService", .library, ["KVBase", "KVService"], in: "Tests/KVFakeService"),
     Module(
         "KVClusterSimulation", .library,
         [
@@ -133,9 +135,9 @@ let modules: [Module] = [
         ]),
     Module("KVPeerTests", .test, ["KVBase", "KVRaft", "KVReplication", "KVPeer"], nioCore + [("NIOEmbedded", "swift-nio")]),
     Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
-    Module("KVRESPTests", .test, ["KVBase", "KVService", "KVRESP", "KVTelemetry"], nioCore + [("NIOEmbedded", "swift-nio")]),
+    Module("KVRESPTests", .test, ["KVBase", "KVService", "KVRESP", "KVTelemetry", "KVFakeService"], nioCore + [("NIOEmbedded", "swift-nio")]),
     Module(
-        "KVHTTPTests", .test, ["KVBase", "KVService", "KVHTTP", "KVTelemetry"],
+        "KVHTTPTests", .test, ["KVBase", "KVService", "KVHTTP", "KVTelemetry", "KVFakeService"],
         [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),

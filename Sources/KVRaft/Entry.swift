@@ -37,7 +37,10 @@ package struct Entry: Sendable, Equatable {
     }
 
     /// What the entry takes in messages and in the log, in bytes, about.
-    package var size: Int { payload.count + 40 }
+    package var size: Int { payload.count + Entry.overhead }
+
+    /// What an entry takes beside its payload, in bytes, about.
+    package static let overhead = 40
 }
 
 /// What must be durable beside the entries before anyone hears of it.

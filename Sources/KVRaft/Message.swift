@@ -57,9 +57,19 @@ package struct Message: Sendable, Equatable {
 
     /// A message with these parts; what is not named is zero.
     package init(
-        _ kind: MessageKind, from: ReplicaID, to: ReplicaID, term: Term, logTerm: Term = 0, index: LogIndex = 0,
-        commit: LogIndex = 0, isRejected: Bool = false, isForced: Bool = false, rejectHint: LogIndex = 0, context: UInt64 = 0,
-        entries: [Entry] = [], configuration: [UInt8] = []
+        _ kind: MessageKind,
+        from: ReplicaID,
+        to: ReplicaID,
+        term: Term,
+        logTerm: Term = 0,
+        index: LogIndex = 0,
+        commit: LogIndex = 0,
+        isRejected: Bool = false,
+        isForced: Bool = false,
+        rejectHint: LogIndex = 0,
+        context: UInt64 = 0,
+        entries: [Entry] = [],
+        configuration: [UInt8] = []
     ) {
         self.kind = kind
         self.from = from

@@ -46,8 +46,13 @@ package struct PeerHello: Sendable, Equatable {
 
     /// A hello with these parts.
     package init(
-        cluster: ClusterID, node: NodeID, incarnation: Incarnation, protocolRange: ClosedRange<UInt32>, featureLevel: UInt32,
-        addresses: [String: String], isBlank: Bool
+        cluster: ClusterID,
+        node: NodeID,
+        incarnation: Incarnation,
+        protocolRange: ClosedRange<UInt32>,
+        featureLevel: UInt32,
+        addresses: [String: String],
+        isBlank: Bool
     ) {
         self.cluster = cluster
         self.node = node

@@ -1,0 +1,64 @@
+import KVBase
+
+extension RaftCore {
+    mutating func takeAppend(_ message: Message) throws(RaftError) {
+        let previous = message.index
+        guard previous >= log.commit else {
+            // Old news, perhaps a duplicate: say what is certain.
+            acknowledge(through: log.commit, to: message.from)
+            return
+        }
+        guard log.term(at: previous) == message.logTerm || skipsPreviousCheck(previous) else {
+            let end = min(previous, log.lastIndex)
+            let hint = log.terms.highest(atMost: message.logTerm, through: end)
+            sendInTerm(
+                Message(
+                    .appendResponse,
+                    from: replica,
+                    to: message.from,
+                    term: term,
+                    logTerm: hint.term,
+                    index: previous,
+                    isRejected: true,
+                    rejectHint: hint.index
+                )
+            )
+            return
+        }
+        // Entries that are here already are left alone: a late or repeated append must not cut off what a newer one brought.
+        let new = message.entries.firstIndex { log.term(at: $0.index) != $0.term } ?? message.entries.endIndex
+        if new < message.entries.endIndex {
+            let first = message.entries[new].index
+            guard first > log.commit else {
+                throw .malformed("entry \(first) of \(message.from) differs, committed here through \(log.commit)")
+            }
+            if first <= log.lastIndex { log.truncate(from: first) }
+            for entry in message.entries[new...] { log.append(entry) }
+        }
+        // Only what this append confirmed may be committed: beyond it the log may hold entries of an older leader.
+        let confirmed = previous + LogIndex(message.entries.count)
+        log.commit(through: min(message.commit, confirmed))
+        acknowledge(through: confirmed, to: message.from)
+    }
+
+    private func skipsPreviousCheck(_ previous: LogIndex) -> Bool {
+        settings.plantedBugs.contains(.skipPreviousEntryCheck) && previous <= log.lastIndex
+    }
+
+    /// Acknowledges entries, when they are durable: also those of a duplicate, whose first copy may still be on its way to the disk.
+    mutating func acknowledge(through index: LogIndex, to leader: ReplicaID) {
+        let answer = Message(.appendResponse, from: replica, to: leader, term: term, index: index)
+        if settings.plantedBugs.contains(.acknowledgeBeforeSync) { send(answer) } else { sendDurable(answer) }
+    }
+
+    mutating func takeHeartbeat(_ message: Message) throws(RaftError) {
+        // The leader caps this at what was acknowledged in this very term.
+        guard message.commit <= log.lastIndex else {
+            throw .logLost(last: log.lastIndex, needed: message.commit)
+        }
+        log.commit(through: message.commit)
+        sendInTerm(
+            Message(.heartbeatResponse, from: replica, to: message.from, term: term, context: message.context)
+        )
+    }
+}
