@@ -46,7 +46,8 @@ struct Layer {
             ["KVBase", "KVService", "KVTelemetry"],
             foreign: nio.union(["Logging", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Foundation"])
         ),
-        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation"])),
+        // Glibc: `rename`, by which an import's journal is replaced whole.
+        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation", "Glibc"])),
         "KVConfiguration": Layer(["KVBase", "CLibYAML"], foreign: ["Foundation"]),
         "kvnode": Layer(
             [
@@ -57,7 +58,8 @@ struct Layer {
         ),
         "kvctl": Layer(
             ["KVBase", "KVClient", "KVConfiguration"],
-            foreign: ["ArgumentParser", "TextTable", "SwiftCSV", "Foundation"]
+            // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
+            foreign: ["ArgumentParser", "TextTable", "SwiftCSV", "Foundation", "Glibc", "Dispatch"]
         ),
     ]
 
