@@ -73,6 +73,8 @@ package struct LogRecordKind: Hashable, Sendable, RawRepresentable, CustomString
     package static let segmentState = LogRecordKind(rawValue: 6)
     /// An edit of a group's manifest.
     package static let groupEdit = LogRecordKind(rawValue: 7)
+    /// One Raft group's log begins anew after a snapshot.
+    package static let raftReset = LogRecordKind(rawValue: 8)
 
     /// The name for people.
     package var description: String {
@@ -84,6 +86,7 @@ package struct LogRecordKind: Hashable, Sendable, RawRepresentable, CustomString
         case .versionEdit: "version edit"
         case .segmentState: "segment state"
         case .groupEdit: "group edit"
+        case .raftReset: "raft reset"
         default: "kind \(rawValue)"
         }
     }

@@ -26,6 +26,8 @@ package final class LogWriter {
     package private(set) var lastSequence: UInt64
     /// The position of the file's first byte.
     package private(set) var start: UInt64
+    /// Whether an append to a full segment rolls; off where the owner asks `wouldRoll` and opens segments with a record of its own.
+    package var rollsByItself = true
     /// Why nothing more is written, once something failed.
     package private(set) var failure: FileError?
 
@@ -178,7 +180,7 @@ package final class LogWriter {
     package func begin(_ kind: LogRecordKind, count: Int) throws(LogError) -> LogRecordPlace {
         try checkUsable()
         guard count < LogFormat.recordBytesMax else { throw .recordTooLong(count) }
-        if wouldRoll(count) { try roll() }
+        if rollsByItself && wouldRoll(count) { try roll() }
         let place = LogRecordPlace(number: number, offset: fileOffset, position: position)
         frames.begin(count + 1, number: number, synced: durablePosition)
         frames.put(byte: kind.rawValue)
@@ -364,10 +366,16 @@ package final class LogWriter {
 
         var temporary = path + LogFormat.temporarySuffix
         let file: any File
-        do {
+        do throws(FileError) {
             if let prepared = plan.preparer?.take() {
                 (file, temporary) = (prepared, prepared.path)
             } else {
+                // What is not filled ahead has to have its room, or an append would meet the end of it.
+                if let failure = plan.preparer?.failure { throw failure }
+                let needed = plan.segmentBytes * (plan.preparer?.isUnderWay == true ? 2 : 1)
+                guard try fileSystem.freeSpace(plan.directory) >= needed else {
+                    throw FileError(.create, path: temporary, reason: .noSpace)
+                }
                 if fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
                 file = try fileSystem.open(temporary, .createNew)
             }

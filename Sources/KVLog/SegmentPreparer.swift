@@ -41,6 +41,9 @@ package final class SegmentPreparer: Sendable {
     /// Why the last attempt failed; nil where it did not.
     package var failure: FileError? { state.withLock { $0.failure } }
 
+    /// Whether a file is being made.
+    package var isUnderWay: Bool { state.withLock { $0.isUnderWay } }
+
     /// Whether a file is ready.
     package var isReady: Bool { state.withLock { $0.ready != nil } }
 
