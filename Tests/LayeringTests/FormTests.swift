@@ -6,14 +6,8 @@ import Testing
     static let longFiles: [String: Int] = [:]
 
     @Test func `no file is longer than 600 lines`() throws {
-        for file in try SourceTree.swiftFiles(in: "Sources") + SourceTree.swiftFiles(in: "Tests")
-        where !file.isGenerated {
-            let bound = Self.longFiles[file.path] ?? 600
-            #expect(
-                file.lines.count <= bound,
-                "\(file.path) has \(file.lines.count) lines; a second idea may want its own file"
-            )
-        }
+        let long = try Self.all().filter { $0.lines.count > Self.longFiles[$0.path] ?? 600 }
+        #expect(long.map { "\($0.path): \($0.lines.count) lines; a second idea may want its own file" } == [])
     }
 
     @Test func `no code ends the process in place of an error`() throws {
@@ -23,74 +17,75 @@ import Testing
             ("fatal" + "Error(", "throw, or use preconditionFailure"),
             ("as" + "! ", "cast with `as?`"), ("Task." + "detached", "use a task group or a service"),
         ]
+        var problems: [String] = []
         for file in try SourceTree.swiftFiles(in: "Sources") where !file.isGenerated {
             for (index, line) in file.lines.enumerated() where !isComment(line) {
-                for (mark, instead) in forbidden {
-                    #expect(!line.contains(mark), "\(file.path):\(index + 1) has \(mark); \(instead)")
+                for (mark, instead) in forbidden where line.contains(mark) {
+                    problems.append("\(file.path):\(index + 1): \(mark) ends the process; \(instead)")
                 }
             }
         }
+        #expect(problems == [])
     }
 
     @Test func `no unfinished work is marked without an issue`() throws {
-        for file in try SourceTree.swiftFiles(in: "Sources") + SourceTree.swiftFiles(in: "Tests") {
+        var problems: [String] = []
+        for file in try Self.all() {
             for (index, line) in file.lines.enumerated() {
-                #expect(!line.contains("FIX" + "ME"), "\(file.path):\(index + 1): finish it, or open an issue")
+                if line.contains("FIX" + "ME") {
+                    problems.append("\(file.path):\(index + 1): finish it, or open an issue")
+                }
                 guard let mark = line.range(of: "TO" + "DO") else { continue }
                 let rest = line[mark.upperBound...]
-                #expect(
-                    rest.hasPrefix("(#") && rest.dropFirst(2).first?.isNumber == true,
-                    "\(file.path):\(index + 1): write TO\("DO")(#123): with the number of an issue"
-                )
+                if !rest.hasPrefix("(#") || rest.dropFirst(2).first?.isNumber != true {
+                    problems.append("\(file.path):\(index + 1): name an issue, as in (#123), after the mark")
+                }
             }
         }
+        #expect(problems == [])
     }
 
     @Test func `what the compiler does not check says why it is safe`() throws {
-        for file in try SourceTree.swiftFiles(in: "Sources") + SourceTree.swiftFiles(in: "Tests")
-        where !file.isGenerated {
-            guard file.module != "LayeringTests" else { continue }
+        var problems: [String] = []
+        for file in try Self.all() where file.module != "LayeringTests" {
             for (index, line) in file.lines.enumerated() where !isComment(line) {
                 guard line.contains("@unchecked Sendable") || line.contains("nonisolated(unsafe)") else { continue }
-                #expect(
-                    hasReason(before: index, in: file.lines),
-                    "\(file.path):\(index + 1): put a comment with SENDABLE: and the reason above it"
-                )
+                if !hasReason(at: index, in: file.lines) {
+                    problems.append("\(file.path):\(index + 1): give the reason in a comment with SENDABLE: above it")
+                }
             }
         }
+        #expect(problems == [])
     }
 
     @Test func `no file name has a space`() throws {
-        for folder in ["Sources", "Tests"] {
-            #expect(try SourceTree.paths(in: folder).filter { $0.contains(" ") } == [])
-        }
+        let paths = try SourceTree.paths(in: "Sources") + SourceTree.paths(in: "Tests")
+        #expect(paths.filter { $0.contains(" ") } == [])
     }
 
     @Test func `every test folder belongs to a target of the manifest`() throws {
         let manifest = try String(contentsOf: SourceTree.root.appending(path: "Package.swift"), encoding: .utf8)
-        for folder in try SourceTree.modules(in: "Tests") + SourceTree.modules(in: "Sources") {
-            #expect(manifest.contains("\"\(folder)\""), "\(folder) is in no target, so nothing in it is built")
-        }
+        let folders = try SourceTree.modules(in: "Tests") + SourceTree.modules(in: "Sources")
+        let unused = folders.filter { !manifest.contains("\"\($0)\"") }
+        #expect(unused == [], "nothing in a folder without a target is built")
+    }
+
+    private static func all() throws -> [SourceTree.File] {
+        try (SourceTree.swiftFiles(in: "Sources") + SourceTree.swiftFiles(in: "Tests")).filter { !$0.isGenerated }
     }
 
     private func isComment(_ line: Substring) -> Bool { line.drop { $0 == " " }.hasPrefix("//") }
 
-    /// Whether the comment above a declaration, or a line of comment just above it, gives the reason.
-    private func hasReason(before index: Int, in lines: [Substring]) -> Bool {
-        if lines[index].contains("// SENDABLE:") { return true }
-        var above = index - 1
-        // Up over the declaration's own first lines and attributes to its comment, and over all of that.
-        var steps = 0
-        while above >= 0, steps < 40 {
-            let line = lines[above].drop { $0 == " " }
-            if line.hasPrefix("//") {
-                if line.contains("SENDABLE:") { return true }
-            } else if line.isEmpty || !(line.hasPrefix("@") || line.hasSuffix(",") || line.hasSuffix("(") || steps == 0)
-            {
-                return false
-            }
-            above -= 1
-            steps += 1
+    /// Whether the comment above a declaration, or one at the top of its body, gives the reason.
+    private func hasReason(at index: Int, in lines: [Substring]) -> Bool {
+        let body = lines[index..<min(index + 5, lines.count)]
+        if body.contains(where: { $0.contains("// SENDABLE:") }) { return true }
+        for (steps, line) in lines[..<index].reversed().enumerated() {
+            let text = line.drop { $0 == " " }
+            if text.contains("SENDABLE:") { return true }
+            // Up over the declaration's own first lines and attributes to its comment, and over all of that.
+            let isDeclaration = text.hasPrefix("@") || text.hasSuffix(",") || text.hasSuffix("(") || steps == 0
+            guard text.hasPrefix("//") || (isDeclaration && !text.isEmpty) else { return false }
         }
         return false
     }
