@@ -47,7 +47,7 @@ final class BulkSender: @unchecked Sendable {
     }
 
     /// Closes the connection and forgets everything queued.
-    func close(_ reason: String, isStopping: Bool = false) {
+    func close(_ reason: String?, isStopping: Bool = false) {
         connection?.abandon(reason, isStopping: isStopping)
         connectionClosed()
     }

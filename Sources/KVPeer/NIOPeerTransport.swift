@@ -48,7 +48,9 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
 
     // MARK: Life
 
-    /// Listens, dials every peer and hands back the port. Any thread.
+    /// Listens, dials every peer and hands back the port.
+    ///
+    /// Any thread.
     ///
     /// The future fails where the address cannot be listened at; nothing was started then.
     package func start(listen: PeerAddress, receiver: any PeerReceiver) -> EventLoopFuture<Int> {
@@ -274,7 +276,8 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
         let wasUp = link.isUp
         link.isUp = false
         link.lastProblem = closure.reason
-        link.closeAll(closure.reason)
+        // Where the process is gone nobody is there to hear a goodbye.
+        link.closeAll(closure.closedByPeer ? nil : closure.reason)
         link.scheduleRedial(on: loop, settings) { [weak self] in self?.dial(link) }
         guard wasUp else { return }
         logger.notice("connection to node \(link.node) lost: \(closure.reason)")

@@ -100,10 +100,10 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
         return channel.writeAndFlush(frames)
     }
 
-    /// Says goodbye and closes; the owner hears no more of it.
-    func abandon(_ reason: String, isStopping: Bool = false) {
+    /// Says goodbye and closes, or only closes where there is no reason to tell; the owner hears no more of it.
+    func abandon(_ reason: String?, isStopping: Bool = false) {
         owner = nil
-        close(saying: .goodbye(reason, isStopping: isStopping))
+        close(saying: reason.map { .goodbye($0, isStopping: isStopping) })
     }
 
     /// Sends a ping from the dialling side, and closes the connection where nothing arrived for too long.

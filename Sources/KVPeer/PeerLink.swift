@@ -40,8 +40,8 @@ final class PeerLink: @unchecked Sendable {
     /// Whether both streams are ready.
     var isWhole: Bool { outgoing?.isReady == true && incoming?.isReady == true }
 
-    /// Closes every connection.
-    func closeAll(_ reason: String, isStopping: Bool = false) {
+    /// Closes every connection, with a goodbye where there is a reason to tell.
+    func closeAll(_ reason: String?, isStopping: Bool = false) {
         let all = [dialing, outgoing, incoming, incomingBulk]
         dialing = nil
         outgoing = nil

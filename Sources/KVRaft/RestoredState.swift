@@ -86,7 +86,7 @@ package struct RestoredState: Sendable {
             next += 1
             term = entry.term
         }
-        guard term <= hardState.term else { throw .malformed("an entry of term \(term) in term \(hardState.term)") }
+        guard term <= hardState.term || (entries.isEmpty && evictedTerms.isEmpty) else { throw .malformed("an entry of term \(term) in term \(hardState.term)") }
         let needed = max(applied, hardState.commit)
         guard needed < next else { throw .logLost(last: next - 1, needed: needed) }
     }

@@ -21,7 +21,7 @@ enum Samples {
             index: index,
             term: 7,
             kind: kind,
-            time: 1_700_000_000_000 + index,
+            time: 1_700_000_000_000 &+ index,
             checksum: 0xdead_beef,
             payload: payload
         )

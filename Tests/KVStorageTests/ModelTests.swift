@@ -20,32 +20,38 @@ struct ModelTests {
                 $0.upperCodec = .none
                 $0.bottomCodec = .none
                 $0.blockBytes = 1
-            }),
+            }
+        ),
         Setting(
             name: "restart at every key, one-table levels",
             adjust: {
                 $0.restartInterval = 1
                 $0.tableBytes = 512
                 $0.levelMultiplier = 2
-            }),
+            }
+        ),
         Setting(
             name: "large memtable, late compaction",
             adjust: {
                 $0.memtableBytes = 16 << 10
                 $0.levelZeroCompactAt = 8
                 $0.restartInterval = 64
-            }),
+            }
+        ),
         Setting(
             name: "no cache, one open table",
-            adjust: { $0.shared = SharedResources(blockCacheBytes: 0, tablesOpenMax: 1) }),
+            adjust: { $0.shared = SharedResources(blockCacheBytes: 0, tablesOpenMax: 1) }
+        ),
     ]
+
+    static let keyCount = 120
 
     @Test(arguments: settings, 1...4)
     func `a tablet answers as a sorted dictionary does`(_ setting: Setting, _ seed: UInt64) throws {
         let harness = try TabletHarness(seed: seed, adjust: setting.adjust)
         var held: [(Snapshot, [[UInt8]: [UInt8]])] = []
         for step in 0..<600 {
-            try harness.writeRandomly()
+            try harness.writeRandomly(keyCount: Self.keyCount)
             switch harness.randomness.below(40) {
             case 0..<6: harness.run()
             case 6: held.append((harness.tablet.snapshot(), harness.model))
@@ -79,7 +85,7 @@ struct ModelTests {
     }
 
     private func checkGets(_ harness: TabletHarness, _ model: [[UInt8]: [UInt8]], _ snapshot: Snapshot?) throws {
-        for number in 0..<60 {
+        for number in 0..<Self.keyCount {
             let key = TabletHarness.key(number)
             #expect(try harness.tablet.get(key, at: snapshot) == model[key])
         }
@@ -89,8 +95,8 @@ struct ModelTests {
     /// Random moves of a cursor within random bounds.
     private func checkIteration(_ harness: TabletHarness) throws {
         let randomness = harness.randomness
-        let lower = randomness.below(2) == 0 ? TabletHarness.key(randomness.below(60)) : nil
-        let upper = randomness.below(2) == 0 ? TabletHarness.key(randomness.below(60)) : nil
+        let lower = randomness.below(2) == 0 ? TabletHarness.key(randomness.below(Self.keyCount)) : nil
+        let upper = randomness.below(2) == 0 ? TabletHarness.key(randomness.below(Self.keyCount)) : nil
         let keys = harness.sortedKeys(harness.model).filter { key in
             if let lower, compareKeys(key, lower) < 0 { return false }
             if let upper, compareKeys(key, upper) >= 0 { return false }
@@ -107,11 +113,11 @@ struct ModelTests {
                 try iterator.seekToLast()
                 position = keys.count - 1
             case 2:
-                let target = TabletHarness.key(randomness.below(60))
+                let target = TabletHarness.key(randomness.below(Self.keyCount))
                 try iterator.seek(target)
                 position = keys.firstIndex { compareKeys($0, target) >= 0 } ?? -1
             case 3:
-                let target = TabletHarness.key(randomness.below(60))
+                let target = TabletHarness.key(randomness.below(Self.keyCount))
                 try iterator.seekForPrevious(target)
                 position = keys.lastIndex { compareKeys($0, target) <= 0 } ?? -1
             case 4, 5:

@@ -24,24 +24,35 @@ final class TabletHarness {
     }
 
     init(
-        seed: UInt64, disk: SimulatedFileSystem? = nil, adjust: @escaping (inout TabletOptions) -> Void = { _ in }
+        seed: UInt64,
+        disk: SimulatedFileSystem? = nil,
+        adjust: @escaping (inout TabletOptions) -> Void = { _ in }
     ) throws {
         self.disk = disk ?? SimulatedFileSystem(seed: seed)
         randomness = SeededRandomness(seed: seed &+ 77)
         world = SimulatedWorld(seed: seed)
         self.adjust = adjust
         tablet = try Tablet.create(
-            Self.options(self.disk, world, domain, randomness, durable, adjust))
+            Self.options(self.disk, world, domain, randomness, durable, adjust)
+        )
     }
 
     static func options(
-        _ disk: SimulatedFileSystem, _ world: SimulatedWorld, _ domain: SimulatedDomain, _ randomness: SeededRandomness,
-        _ durable: Durable, _ adjust: (inout TabletOptions) -> Void
+        _ disk: SimulatedFileSystem,
+        _ world: SimulatedWorld,
+        _ domain: SimulatedDomain,
+        _ randomness: SeededRandomness,
+        _ durable: Durable,
+        _ adjust: (inout TabletOptions) -> Void
     ) -> TabletOptions {
         var options = TabletOptions(
-            fileSystem: disk, directory: "t", workers: world.makeWorkerPool("workers", in: domain),
-            clock: SimulatedClock(world), randomness: randomness.split(),
-            shared: SharedResources(blockCacheBytes: 64 << 10, tablesOpenMax: 8))
+            fileSystem: disk,
+            directory: "t",
+            workers: world.makeWorkerPool("workers", in: domain),
+            clock: SimulatedClock(world),
+            randomness: randomness.split(),
+            shared: SharedResources(blockCacheBytes: 64 << 10, tablesOpenMax: 8)
+        )
         options.memtableBytes = 2 << 10
         options.sealedHardMax = 1000
         options.blockBytes = 256
@@ -68,8 +79,14 @@ final class TabletHarness {
     /// A mark whose every field follows from the index.
     static func mark(_ index: UInt64) -> TabletMark {
         TabletMark(
-            appliedIndex: index, appliedTerm: index / 10 + 1, revision: index * 3, loggedTime: index * 1000,
-            epoch: Epoch(index / 50 + 1), flags: index % 2 == 0 ? .frozen : [], chainedHash: index &* 0x9e37_79b9_7f4a_7c15)
+            appliedIndex: index,
+            appliedTerm: index / 10 + 1,
+            revision: index * 3,
+            loggedTime: index * 1000,
+            epoch: Epoch(index / 50 + 1),
+            flags: index % 2 == 0 ? .frozen : [],
+            chainedHash: index &* 0x9e37_79b9_7f4a_7c15
+        )
     }
 
     func run() { _ = world.runUntilIdle() }
@@ -105,13 +122,15 @@ final class TabletHarness {
         try write { batch, model in
             for _ in 0..<(1 + randomness.below(5)) {
                 let key = Self.key(randomness.below(keyCount))
-                switch randomness.below(ranges ? 20 : 18) {
-                case 0..<13:
+                switch randomness.below(ranges ? 81 : 80) {
+                case 0..<60:
                     let value = [UInt8](
-                        repeating: UInt8(randomness.below(256)), count: randomness.below(valueBytesMax + 1))
+                        repeating: UInt8(randomness.below(256)),
+                        count: randomness.below(valueBytesMax + 1)
+                    )
                     batch.put(key, value)
                     model[key] = value
-                case 13..<18:
+                case 60..<80:
                     batch.delete(key)
                     model[key] = nil
                 default:

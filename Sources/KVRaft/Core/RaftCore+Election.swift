@@ -183,15 +183,23 @@ extension RaftCore {
 
     /// Counts the own vote once it is durable.
     mutating func countOwnVote() {
-        guard role == .candidate, durableTerm == term, durableVote == replica else { return }
+        guard role == .candidate, isOwnVoteDurable else { return }
         tracker.recordVote(replica, granted: true)
         concludeElection()
     }
 
+    private var isOwnVoteDurable: Bool { durableTerm == term && durableVote == replica }
+
     private mutating func concludeElection() {
         switch tracker.voteOutcome {
         case .won:
-            if role == .preCandidate { askVotes(isTransfer: false) } else { becomeLeader() }
+            if role == .preCandidate {
+                askVotes(isTransfer: false)
+            } else if isOwnVoteDurable {
+                // Not before, even where the others' votes suffice: a leader that crashed without a trace of its term could be
+                // elected in it again, by the same votes, and put other entries where its first life put some.
+                becomeLeader()
+            }
         case .lost:
             becomeFollower(term: term, leader: nil)
         case .pending:

@@ -109,10 +109,13 @@ extension RaftCore {
             try check(entries, for: request)
             readToApply = entries
         case .replicate(let peer):
-            guard role == .leader, let place = tracker.place(of: peer), tracker[place].awaitsEntries,
-                tracker[place].next == request.first
-            else { return }
+            guard role == .leader, let place = tracker.place(of: peer), tracker[place].awaitsEntries else { return }
             tracker[place].awaitsEntries = false
+            guard tracker[place].next == request.first else {
+                // It answered in the meantime and needs others now.
+                sendAppend(place, evenEmpty: false)
+                return
+            }
             try check(entries, for: request)
             guard !entries.isEmpty, let previousTerm = log.term(at: request.first - 1), !tracker[place].isPaused,
                 !tracker[place].inflight.isFull

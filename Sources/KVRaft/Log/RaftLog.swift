@@ -181,7 +181,7 @@ struct RaftLog: Sendable {
 
     /// Forgets entries through `index` entirely; bounded by what is applied.
     mutating func cut(through index: LogIndex) {
-        let index = min(index, applied)
+        let index = min(index, applied, durable)
         guard index > cutIndex else { return }
         evict(through: index)
         terms.cut(through: index)

@@ -7,6 +7,8 @@ package import KVService
 ///
 /// SENDABLE: the references never change; what they refer to says itself where it may be touched.
 package final class GroupHost: @unchecked Sendable {
+    /// Files.
+    package let fileSystem: any FileSystem
     /// Where all state of groups is touched.
     package let home: any Scheduler
     /// Runs jobs that read blocks.
@@ -24,9 +26,10 @@ package final class GroupHost: @unchecked Sendable {
 
     /// A host with these parts.
     package init(
-        home: any Scheduler, readers: any WorkerPool, clock: any Clock, randomness: any Randomness, log: NodeLog, outbox: Outbox,
+        fileSystem: any FileSystem, home: any Scheduler, readers: any WorkerPool, clock: any Clock, randomness: any Randomness, log: NodeLog, outbox: Outbox,
         turnEnd: TurnEnd
     ) {
+        self.fileSystem = fileSystem
         self.home = home
         self.readers = readers
         self.clock = clock
@@ -45,6 +48,8 @@ package protocol GroupObserver: AnyObject {
     func reroute(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin)
     /// The group cannot go on: its data or log is damaged. It neither votes, acknowledges nor applies from here on.
     func groupStopped(_ group: GroupReplica, reason: String)
+    /// The first index that a snapshot on its way will be followed by; nil where none is under way.
+    func retainFrom(_ group: GroupReplica) -> LogIndex?
     /// An entry was applied.
     func entryApplied(_ group: GroupReplica, _ entry: AppliedEntry)
     /// A follower needs the group's snapshot.

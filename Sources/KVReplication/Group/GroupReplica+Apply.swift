@@ -1,6 +1,6 @@
 import KVBase
 import KVRaft
-package import KVService
+import KVService
 import KVStorage
 
 // From committed entries to tablets and answers, and from confirmed reads to answers.
@@ -22,6 +22,7 @@ extension GroupReplica {
             bytes += entry.size
             applyQueue.removeFirst()
             core.applied(through: entry.index)
+            evictOldEntries(entry)
             observer?.entryApplied(self, AppliedEntry(entry))
         }
     }
@@ -130,7 +131,7 @@ extension GroupReplica {
         let held = ReadForTime(request, origin)
         host.readers.submit { [weak self, home = host.home] in
             let answer = Result { try DiskAnswer(held, reader, loggedTime: loggedTime, wallTime: now ?? loggedTime) }
-            home.execute {
+            home.execute { [weak self] in
                 switch answer {
                 case .failure(let error): origin.fail(ServiceError(.corruption, "the key cannot be read: \(error)"))
                 case .success(let answer): if !answer.deliver(to: origin) { self?.readsForTime.append(held) }

@@ -1,6 +1,6 @@
-package import KVBase
-package import KVEnvironment
-package import KVRaft
+import KVBase
+import KVEnvironment
+import KVRaft
 package import KVStorage
 import Synchronization
 
@@ -27,6 +27,7 @@ extension GroupReplica {
         guard !isInstalling, stopReason == nil, let term = core.term(at: index) else {
             return completion(.failure(SnapshotReceiver.Refusal(reason: "the group has no state to copy now")))
         }
+        let names = machine.tablets.map(\.name)
         let collector = CheckpointCollector(count: machine.tablets.count) { [host, membership] failure in
             workers.submit {
                 let result = Result {
@@ -38,7 +39,6 @@ extension GroupReplica {
                 host.home.execute { completion(result) }
             }
         }
-        let names = machine.tablets.map(\.name)
         do {
             try host.fileSystem.createDirectory(folder)
         } catch {
@@ -131,6 +131,7 @@ extension GroupReplica {
             state.nextNumber = (tablets.map(\.name.number).max() ?? 0) + 1
             state.cutIndex = manifest.index
             state.cutTerm = manifest.term
+            state.installedIndex = manifest.index
             state.membership = manifest.membership
             state.membershipIndex = manifest.index
             for tablet in tablets {
@@ -142,7 +143,8 @@ extension GroupReplica {
                 self.stop("its manifest cannot be written: \(error.map { "\($0)" } ?? "the group stopped")")
                 return completion(false)
             }
-            self.host.log.reset(self.id, through: manifest.index, term: manifest.term) { [weak self] in
+            self.durableCut = LogCut(index: manifest.index, term: manifest.term)
+            self.host.log.reset(self.id, to: self.durableCut) { [weak self] in
                 self?.finishInstall(tablets, received, on: workers)
                 completion(true)
             }

@@ -1,8 +1,8 @@
 import DequeModule
 package import KVBase
-package import KVEnvironment
+import KVEnvironment
 package import KVRaft
-package import KVService
+import KVService
 
 /// One group's replica on this node: drives the consensus core and does what it decides.
 ///
@@ -42,6 +42,16 @@ package final class GroupReplica: @unchecked Sendable {
     /// Who waits for the entry that is being applied.
     var applyingOrigins: [Origin]?
     var logWritesInFlight = 0
+    /// Whether the manifest is being told of a new cut.
+    var isCutting = false
+    /// Through where the manifest says that tablets hold everything.
+    var durableCut = LogCut()
+    /// The applied entries that are still in memory.
+    var inMemory: Deque<(index: LogIndex, bytes: Int)> = []
+    var inMemoryBytes = 0
+    var isSweeping = false
+    var sweptShards = 0
+    var sweepers: [ShardID: Sweeper] = [:]
     /// The newest write that is durable here.
     private var durableTicket: UInt64 = 0
     private var held: Deque<(ticket: UInt64, messages: [Message])> = []
@@ -75,6 +85,7 @@ package final class GroupReplica: @unchecked Sendable {
         self.core = core
         self.membership = membership
         self.store = store
+        durableCut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
         self.openTablet = openTablet
         self.observer = observer
         proposals = Proposals(entryBytesMax: settings.entryBytesMax)
@@ -222,9 +233,8 @@ package final class GroupReplica: @unchecked Sendable {
     // MARK: Effects
 
     func carryOutEffects() {
-        while stopReason == nil {
+        while stopReason == nil, core.hasEffects {
             core.takeEffects(into: &effects)
-            guard !effects.isEmpty else { break }
             for message in effects.messagesNow { send(message) }
             persist()
             hold()
@@ -238,7 +248,10 @@ package final class GroupReplica: @unchecked Sendable {
             for request in effects.snapshotsToSend { observer?.snapshotNeeded(self, request) }
             if let offer = effects.snapshotToInstall { observer?.installSnapshot(self, offer) }
             for request in effects.entriesNeeded { readEntries(request) }
-            if effects.leaveJointWanted { leaveJoint() }
+            if effects.leaveJointWanted {
+                // Refused where one is on its way: the core asks again.
+                _ = try? propose(.configuration, ConfigurationChange.leaveJoint.encoded)
+            }
             applyCommitted()
         }
         serveReads()
@@ -253,9 +266,10 @@ package final class GroupReplica: @unchecked Sendable {
         guard effects.needsPersisting else { return }
         let ticket = effects.ticket
         logWritesInFlight += 1
-        host.log.append(NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState)) { [weak self] in
-            self?.logWritten(ticket)
-        }
+        host.log.append(
+            NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
+                self?.logWritten(ticket)
+            })
     }
 
     /// Messages that must not overtake a sync wait for its ticket.
@@ -283,21 +297,21 @@ package final class GroupReplica: @unchecked Sendable {
 
     /// Reads entries that left memory, for a follower that is behind or to apply them.
     private func readEntries(_ need: EntryRequest) {
-        let log = host.log
-        let home = host.home
-        let group = id
-        host.readers.submit { [weak self] in
-            let entries = Result { try log.read(group, from: need.first, through: need.last, bytesMax: need.bytesMax) }
-            home.execute {
-                guard let self, self.stopReason == nil else { return }
-                do {
-                    try self.core.supplyEntries(try entries.get(), for: need)
-                } catch {
-                    self.stop("entries \(need.first) to \(need.last) of its log cannot be read: \(error)")
-                }
-                self.host.turnEnd.ask()
+        host.log.read(id, from: need.first, to: need.last + 1, bytesMax: need.bytesMax) { [weak self] result in
+            guard let self, self.stopReason == nil else { return }
+            switch result {
+            case .success(let entries): self.supply(entries, for: need)
+            // Dropped or overwritten since: the core is told that there are none, and goes on from what the log has now.
+            case .failure(.unavailable): self.supply([], for: need)
+            case .failure(let error): self.stop("entries \(need.first) to \(need.last) of its log cannot be read: \(error)")
             }
         }
+    }
+
+    private func supply(_ entries: [Entry], for need: EntryRequest) {
+        // Refused where the log was overwritten meanwhile: the core asks again.
+        try? core.supplyEntries(entries, for: need)
+        host.turnEnd.ask()
     }
 
     private var leadershipLost: ServiceError {

@@ -30,9 +30,8 @@ package struct GroupSettings: Sendable {
     package var applyBytesMax = 4 * 1024 * 1024
     /// How many bytes of log are kept behind the cut for followers that lag.
     package var retainedLogBytes: UInt64 = 512 * 1024 * 1024
-    /// How many expired keys the leader removes a second and shard at most.
-    package var sweptKeysMax = 1_000
-    /// How many bytes of values a snapshot chunk carries.
+    /// How many bytes of applied entries stay in memory for followers that lag a little.
+    package var logBytesInMemoryMax = 32 * 1024 * 1024
     package var snapshotChunkBytes = 256 * 1024
     /// The most time that a follower waits, in ticks' nanoseconds, before it campaigns when its leader's connection was closed.
     package var quickElectionNanosecondsMax: UInt64 = 20_000_000

@@ -1,6 +1,6 @@
 import DequeModule
-package import KVBase
-package import KVService
+import KVBase
+import KVService
 
 /// Reads of a leader: those that fill the next round, those whose round is under way, and those that are confirmed and wait for
 /// the applied index.

@@ -1,6 +1,6 @@
 import DequeModule
-package import KVBase
-package import KVService
+import KVBase
+import KVService
 
 /// Writes of a leader on their way: those that fill the next entry, and those in the log that wait for their commit.
 struct Proposals {

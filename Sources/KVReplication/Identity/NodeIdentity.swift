@@ -1,5 +1,4 @@
 package import KVBase
-package import KVEnvironment
 
 /// Who a data directory belongs to: the content of `node.yaml`, the one file of a data directory that is text.
 ///

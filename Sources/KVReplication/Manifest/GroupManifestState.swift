@@ -12,6 +12,7 @@ package import KVBase
 ///      8  next tablet number                     varint
 ///     10  dropped shard, once for each           varint shard · varint epoch · varint index
 ///     12  highest epoch seen, once for each      varint shard · varint epoch
+///     14  installed                             varint index
 package struct GroupManifestState: Equatable, Sendable {
     /// A tablet's directory.
     package struct TabletName: Hashable, Sendable {
@@ -49,6 +50,8 @@ package struct GroupManifestState: Equatable, Sendable {
     package var cutIndex: LogIndex = 0
     /// The term of the entry there.
     package var cutTerm: Term = 0
+    /// The index of the snapshot that was installed last: a log that ends before it is not lost but void.
+    package var installedIndex: LogIndex = 0
     /// The live tablets; other directories are left-overs.
     package var tablets: [TabletName] = []
     /// The number of the next tablet.
@@ -68,6 +71,7 @@ package struct GroupManifestState: Equatable, Sendable {
         static let nextNumber: UInt64 = 8
         static let dropped: UInt64 = 10
         static let highestEpoch: UInt64 = 12
+        static let installed: UInt64 = 14
     }
 
     /// The record's bytes.
@@ -89,6 +93,7 @@ package struct GroupManifestState: Equatable, Sendable {
         for (shard, epoch) in highestEpoch.sorted(by: { $0.key < $1.key }) {
             field(Tag.highestEpoch, [UInt64(shard.rawValue), epoch.rawValue])
         }
+        field(Tag.installed, [installedIndex])
         return bytes
     }
 
@@ -115,6 +120,7 @@ package struct GroupManifestState: Equatable, Sendable {
             case Tag.dropped:
                 dropped[try Self.shard(&field)] = Dropped(
                     epoch: Epoch(try field.readVarint()), index: try field.readVarint())
+            case Tag.installed: installedIndex = try field.readVarint()
             case Tag.highestEpoch: highestEpoch[try Self.shard(&field)] = Epoch(try field.readVarint())
             default:
                 guard tag % 2 == 1 else { throw .invalid(offset: start, what: "group manifest field \(tag); a newer version wrote it") }

@@ -1,4 +1,4 @@
-package import KVBase
+import KVBase
 package import KVEnvironment
 import KVLog
 
@@ -78,10 +78,12 @@ package final class GroupStore: @unchecked Sendable {
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> GroupManifestState {
         var state: GroupManifestState?
+        var wrong: DecodingError?
         let contents = try LogReader.read(fileSystem, path: path) { record in
             guard record.kind == .groupEdit else { return }
-            state = try GroupManifestState(record.payload)
+            do throws(DecodingError) { state = try GroupManifestState(record.payload) } catch { wrong = error }
         }
+        if let wrong { throw Failure.damaged("\(path): \(wrong)") }
         guard contents.verdict.isUsable else { throw Failure.damaged("\(contents.verdict)") }
         guard let state else { throw Failure.damaged("\(path) holds no state") }
         return state

@@ -82,7 +82,7 @@ final class SnapshotReceiver: @unchecked Sendable {
         let (state, fileSystem, folder) = (state, fileSystem, folder)
         workers.submit { [weak self, home] in
             let result = Result { try Self.write(chunk, state, fileSystem, folder) }
-            home.execute { self?.written(chunk, result) }
+            home.execute { [weak self] in self?.written(chunk, result) }
         }
     }
 

@@ -105,7 +105,7 @@ final class SnapshotSender: @unchecked Sendable {
         let (fileSystem, folder) = (fileSystem, folder)
         workers.submit { [weak self, home] in
             let bytes = Result { try Self.read(count, at: offset, of: folder + "/" + path, fileSystem) }
-            home.execute { self?.chunkRead(bytes) }
+            home.execute { [weak self] in self?.chunkRead(bytes) }
         }
     }
 

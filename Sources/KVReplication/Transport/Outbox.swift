@@ -1,5 +1,4 @@
 package import KVBase
-package import KVEnvironment
 
 /// What one turn of the home scheduler wants to tell other nodes, collected so that everything for a node leaves in one frame:
 /// the heartbeats of all groups, appends, proxied requests and their replies.

@@ -15,10 +15,11 @@ struct BlockKey: Equatable {
     }
 }
 
-/// The blocks in memory, of all tablets of a node: bounded by charge, in shards with a lock each, least recently used first out.
+/// The blocks in memory, of all tablets of a node: bounded by charge, in shards with a lock each, least recently used
+/// first out.
 ///
-/// A block that somebody reads stays alive through the reader's reference after it left the cache, so nothing here waits for
-/// readers. Any thread.
+/// A block that somebody reads stays alive through the reader's reference after it left the cache, so nothing here
+/// waits for readers. Any thread.
 package final class BlockCache: Sendable {
     private let shards: [Shard]
     /// How many bytes of blocks are kept at most.
@@ -31,7 +32,10 @@ package final class BlockCache: Sendable {
 
     /// A cache of at most `bytesMax` bytes.
     package init(bytesMax: Int, shardCount: Int = 16) {
-        precondition(shardCount > 0 && shardCount & (shardCount - 1) == 0, "\(shardCount) shards: a power of two is needed")
+        precondition(
+            shardCount > 0 && shardCount & (shardCount - 1) == 0,
+            "\(shardCount) shards: a power of two is needed"
+        )
         self.bytesMax = bytesMax
         shards = (0..<shardCount).map { _ in Shard(bytesMax: bytesMax / shardCount) }
     }
@@ -61,8 +65,8 @@ package final class BlockCache: Sendable {
 
 /// One shard: a chained hash table and a list by last use, both as indexes into one array of slots.
 ///
-/// Invariants: every used slot is in exactly one chain and in the list once; `charge` is the sum over used slots, and at most
-/// `bytesMax` after each insert unless a single block is larger.
+/// Invariants: every used slot is in exactly one chain and in the list once; `charge` is the sum over used slots, and
+/// at most `bytesMax` after each insert unless a single block is larger.
 struct BlockCacheShard {
     private struct Slot {
         var key = BlockKey(uid: 0, offset: 0)

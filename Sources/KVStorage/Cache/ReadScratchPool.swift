@@ -1,6 +1,8 @@
 import Synchronization
 
-/// Decompression contexts, reused: making one costs more than a block. At most `kept` idle ones.
+/// Decompression contexts, reused: making one costs more than a block.
+///
+/// At most `kept` idle ones.
 final class ReadScratchPool: Sendable {
     private static let kept = 8
     private let idle = Mutex<[ReadScratch]>([])

@@ -3,8 +3,9 @@ import Synchronization
 
 /// The open tables of all tablets of a node, bounded in number.
 ///
-/// Each `TableFile` holds its reader; this keeps them in a ring and, when too many are open, takes the reader from tables that
-/// were not used since the hand last passed (the clock algorithm: a use costs one relaxed store, no lock). Any thread.
+/// Each `TableFile` holds its reader; this keeps them in a ring and, when too many are open, takes the reader from
+/// tables that were not used since the hand last passed (the clock algorithm: a use costs one relaxed store, no
+/// lock). Any thread.
 package final class TableCache: Sendable {
     /// How many tables may be open.
     package let openMax: Int
@@ -51,8 +52,8 @@ package final class TableCache: Sendable {
 
 /// A table of a version: its metadata, and its reader once it is open.
 ///
-/// Versions, jobs and cursors hold it; when the last lets go of a table that the manifest no longer names, its number goes to
-/// `obsolete` and a background job removes the file.
+/// Versions, jobs and cursors hold it; when the last lets go of a table that the manifest no longer names, its number
+/// goes to `obsolete` and a background job removes the file.
 final class TableFile: Sendable {
     let metadata: TableMetadata
     let path: String
@@ -101,10 +102,18 @@ final class TableFile: Sendable {
             throw .file(error)
         }
         let opened = try TableReader(
-            file, uid: metadata.uid, cache: environment.shared.blockCache, scratches: environment.shared.scratches)
+            file,
+            uid: metadata.uid,
+            cache: environment.shared.blockCache,
+            scratches: environment.shared.scratches
+        )
         guard opened.size == metadata.size else {
             throw .corruption(
-                file: path, offset: 0, length: opened.size, what: "\(opened.size) bytes, the manifest says \(metadata.size)")
+                file: path,
+                offset: 0,
+                length: opened.size,
+                what: "\(opened.size) bytes, the manifest says \(metadata.size)"
+            )
         }
         let kept = reader.withLock { slot -> TableReader in
             if let other = slot { return other }

@@ -14,18 +14,21 @@ struct CompactionPlan {
 
 /// Chooses compactions: pure, from a version and the options; one at a time for each tablet.
 ///
-/// 1. A score for each level: level 0 by number of tables, the others by bytes against their target. The greatest score of at
-///    least 1 wins.
-/// 2. Level 0: every table of it goes to the base level at once. Deeper: the table with the least overlap below for its size.
-/// 3. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and are older than
-///    an input are either inputs or still above it.
+/// 1. A score for each level: level 0 by number of tables, the others by bytes against their target. The greatest
+///    score of at least 1 wins.
+/// 2. Level 0: every table of it goes to the base level at once. Deeper: the table with the least overlap below for
+///    its size.
+/// 3. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and
+///    are older than an input are either inputs or still above it.
 struct CompactionPicker {
     let options: TabletOptions
 
     func plan(_ version: Version) -> CompactionPlan? {
         let targets = LevelTargets(
-            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes }, base: options.baseLevelBytes,
-            multiplier: options.levelMultiplier)
+            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
+            base: options.baseLevelBytes,
+            multiplier: options.levelMultiplier
+        )
         var best: (score: Double, level: Int)?
         for level in 0..<(Version.levelCount - 1) {
             let score = self.score(version, level, targets)
@@ -35,7 +38,8 @@ struct CompactionPicker {
         return best.level == 0 ? levelZero(version, targets.baseLevel) : deeper(version, best.level)
     }
 
-    /// A compaction of everything above the last level that holds data, one level; nil where only one level holds any.
+    /// A compaction of everything above the last level that holds data, one level; nil where only one level holds
+    /// any.
     func planForced(_ version: Version) -> CompactionPlan? {
         guard let deepest = version.levels.lastIndex(where: { !$0.files.isEmpty }) else { return nil }
         guard let level = version.levels.firstIndex(where: { !$0.files.isEmpty }), level < deepest || level == 0 else {
@@ -43,8 +47,10 @@ struct CompactionPicker {
         }
         if level == 0 {
             let targets = LevelTargets(
-                sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes }, base: options.baseLevelBytes,
-                multiplier: options.levelMultiplier)
+                sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
+                base: options.baseLevelBytes,
+                multiplier: options.levelMultiplier
+            )
             return levelZero(version, targets.baseLevel)
         }
         return deeper(version, level)
@@ -96,8 +102,12 @@ struct CompactionPicker {
             ? version.levels[outputLevel + 1].overlapping(smallest: smallest, largest: largest) : []
         let grandparentBytes = grandparents.reduce(0) { $0 + $1.metadata.size }
         return CompactionPlan(
-            inputLevel: level, outputLevel: outputLevel, inputs: inputs, overlapped: overlapped,
+            inputLevel: level,
+            outputLevel: outputLevel,
+            inputs: inputs,
+            overlapped: overlapped,
             grandparents: grandparents,
-            isTrivialMove: inputs.count == 1 && overlapped.isEmpty && grandparentBytes <= 10 * options.tableBytes)
+            isTrivialMove: inputs.count == 1 && overlapped.isEmpty && grandparentBytes <= 10 * options.tableBytes
+        )
     }
 }

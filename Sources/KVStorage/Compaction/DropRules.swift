@@ -1,13 +1,17 @@
-/// Which versions of a key a rewrite (flush or compaction) may leave out. Pure; never by time.
+/// Which versions of a key a rewrite (flush or compaction) may leave out.
 ///
-/// Snapshots cut the sequences into stripes: two versions in one stripe are seen by the same readers, so the older one is never seen.
-/// A deletion itself may go only where every reader is at or past it and nothing below the output can hold the key.
+/// Pure; never by time.
+///
+/// Snapshots cut the sequences into stripes: two versions in one stripe are seen by the same readers, so the older
+/// one is never seen. A deletion itself may go only where every reader is at or past it and nothing below the output
+/// can hold the key.
 struct DropRules {
     /// Sequences that readers are pinned at, rising.
     let snapshots: [UInt64]
     /// Range deletions of the inputs.
     let ranges: RangeTombstoneSet
-    /// The levels below the output, whose tables may hold older versions; empty for the last level, nil where anything may.
+    /// The levels below the output, whose tables may hold older versions; empty for the last level, nil where
+    /// anything may.
     let below: [Level]?
 
     private let currentKey = GrowBuffer(capacity: 256)
@@ -20,7 +24,9 @@ struct DropRules {
         self.below = below
     }
 
-    /// Whether the next entry of the merge must be written. `isNewKey` is set where it is the first of its key.
+    /// Whether the next entry of the merge must be written.
+    ///
+    /// `isNewKey` is set where it is the first of its key.
     @inline(__always)
     mutating func keeps(_ key: ByteView, _ tag: UInt64, isNewKey: inout Bool) -> Bool {
         let sequence = EntryTag.sequence(tag)

@@ -1,5 +1,5 @@
-/// How large each level may be, from the size of the last one: then the last level holds about nine tenths of the data however
-/// much there is (dynamic level sizes).
+/// How large each level may be, from the size of the last one: then the last level holds about nine tenths of the
+/// data however much there is (dynamic level sizes).
 struct LevelTargets: Equatable {
     /// Where level 0 is compacted to; levels between hold nothing.
     let baseLevel: Int
@@ -7,9 +7,9 @@ struct LevelTargets: Equatable {
     let targets: [UInt64]
 
     /// - Parameters:
-    ///   - sizes: the bytes in each level.
-    ///   - base: the greatest size of the base level.
-    ///   - multiplier: how many times larger each level is than the one above.
+    /// - sizes: the bytes in each level.
+    /// - base: the greatest size of the base level.
+    /// - multiplier: how many times larger each level is than the one above.
     init(sizes: [UInt64], base: UInt64, multiplier: UInt64) {
         let last = sizes.count - 1
         var targets = [UInt64](repeating: 0, count: sizes.count)

@@ -2,8 +2,8 @@ import KVEnvironment
 
 /// Rewrites a merge into new tables: what flush and compaction share.
 ///
-/// Outputs are cut only between keys, so that all versions of a key stay in one table, and range deletions are clipped to the
-/// output they fall into: the outputs are disjoint.
+/// Outputs are cut only between keys, so that all versions of a key stay in one table, and range deletions are
+/// clipped to the output they fall into: the outputs are disjoint.
 struct TableWriting {
     let environment: TableEnvironment
     let options: TabletOptions
@@ -18,7 +18,9 @@ struct TableWriting {
     /// Whether to stop early (the tablet closes).
     let isCancelled: () -> Bool
 
-    /// Writes the tables and synchronizes each, then the directory. On failure the files made are removed.
+    /// Writes the tables and synchronizes each, then the directory.
+    ///
+    /// On failure the files made are removed.
     func run(_ merge: MergeCursor, _ rules: DropRules) throws(StorageError) -> [TableMetadata] {
         var made: [UInt64] = []
         do throws(StorageError) {
@@ -35,7 +37,11 @@ struct TableWriting {
         }
     }
 
-    private func write(_ merge: MergeCursor, _ rules: DropRules, _ made: inout [UInt64])
+    private func write(
+        _ merge: MergeCursor,
+        _ rules: DropRules,
+        _ made: inout [UInt64]
+    )
         throws(StorageError) -> [TableMetadata]
     {
         var rules = rules
@@ -112,15 +118,24 @@ struct TableWriting {
         } catch { throw .file(error) }
         made.append(number)
         let settings = TableBuilder.Settings(
-            number: number, uid: options.randomness.next(), createdMilliseconds: options.clock.wallMilliseconds,
-            blockBytes: options.blockBytes, restartInterval: options.restartInterval, codec: codec, level: level,
-            reason: reason, job: job)
+            number: number,
+            uid: options.randomness.next(),
+            createdMilliseconds: options.clock.wallMilliseconds,
+            blockBytes: options.blockBytes,
+            restartInterval: options.restartInterval,
+            codec: codec,
+            level: level,
+            reason: reason,
+            job: job
+        )
         return try TableBuilder(file, settings, compressor)
     }
 }
 
 extension TableEnvironment {
-    /// Removes a table's file. A failure is nobody's business: the next open removes what the manifest does not name.
+    /// Removes a table's file.
+    ///
+    /// A failure is nobody's business: the next open removes what the manifest does not name.
     func removeTable(_ number: UInt64) {
         try? fileSystem.remove(directory + "/" + TableFormat.name(number))
     }

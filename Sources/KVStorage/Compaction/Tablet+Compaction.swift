@@ -1,7 +1,9 @@
 import Synchronization
 
 extension Tablet {
-    /// Rewrites tables into the next level. On a worker; one at a time.
+    /// Rewrites tables into the next level.
+    ///
+    /// On a worker; one at a time.
     func runCompaction() {
         let work = background.withLock { state -> (CompactionPlan, Version, UInt64)? in
             let plan = picker.plan(state.version) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
@@ -34,7 +36,9 @@ extension Tablet {
         }
     }
 
-    /// Compacts everything into one level (the last that holds data, or the base) and then calls `completion`. For tests and tools.
+    /// Compacts everything into one level (the last that holds data, or the base) and then calls `completion`.
+    ///
+    /// For tests and tools.
     package func compactAll(_ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void) {
         background.withLock { state in
             state.compactsAll = true
@@ -43,7 +47,11 @@ extension Tablet {
         scheduleWork()
     }
 
-    private func rewrite(_ plan: CompactionPlan, _ version: Version, _ job: UInt64) throws(StorageError) -> [TableMetadata] {
+    private func rewrite(
+        _ plan: CompactionPlan,
+        _ version: Version,
+        _ job: UInt64
+    ) throws(StorageError) -> [TableMetadata] {
         var runs: [TableRun] = []
         if plan.inputLevel == 0 {
             for file in plan.inputs { runs.append(TableRun(Level([file]), 0..<1, fillCache: false)) }
@@ -60,11 +68,22 @@ extension Tablet {
         let below = Array(version.levels[(plan.outputLevel + 1)...])
         let isBottom = below.allSatisfy { $0.files.isEmpty }
         let writing = TableWriting(
-            environment: environment, options: options, level: plan.outputLevel, reason: .compaction, job: job,
-            codec: isBottom ? options.bottomCodec : options.upperCodec, tableBytesMax: options.tableBytes,
-            grandparents: plan.grandparents, makeNumber: { self.makeFileNumber() }, isCancelled: { self.isClosing })
+            environment: environment,
+            options: options,
+            level: plan.outputLevel,
+            reason: .compaction,
+            job: job,
+            codec: isBottom ? options.bottomCodec : options.upperCodec,
+            tableBytesMax: options.tableBytes,
+            grandparents: plan.grandparents,
+            makeNumber: { self.makeFileNumber() },
+            isCancelled: { self.isClosing }
+        )
         let rules = DropRules(
-            snapshots: snapshots.sequences, ranges: RangeTombstoneSet(tombstones), below: below)
+            snapshots: snapshots.sequences,
+            ranges: RangeTombstoneSet(tombstones),
+            below: below
+        )
         return try writing.run(MergeCursor(memtables: [], runs: runs), rules)
     }
 
@@ -76,7 +95,8 @@ extension Tablet {
             PendingInstall(edit: edit, added: [(plan.outputLevel, file)], memtable: nil) { result in
                 if case .success = result { self.counters.trivialMoves.add(1, ordering: .relaxed) }
                 self.compactionInstalled(result)
-            })
+            }
+        )
     }
 
     private func install(_ plan: CompactionPlan, _ tables: [TableMetadata]) {
@@ -94,18 +114,20 @@ extension Tablet {
                     self.counters.compactionBytesWritten.add(written, ordering: .relaxed)
                 }
                 self.compactionInstalled(result)
-            })
+            }
+        )
     }
 
     private func compactionInstalled(_ result: Result<Void, StorageError>) {
         background.withLock { $0.isCompacting = false }
         if case .failure = result { counters.failures.add(1, ordering: .relaxed) }
-        removeObsoleteFiles()
         scheduleWork()
     }
 
-    /// A full disk or a failed operation: the job is dropped and tried again later. Corruption: the tablet is damaged and compacts no
-    /// more, so that the damaged input stays as it is for whoever repairs.
+    /// A full disk or a failed operation: the job is dropped and tried again later.
+    ///
+    /// Corruption: the tablet is damaged and compacts no more, so that the damaged input stays as it is for whoever
+    /// repairs.
     private func compactionFailed(_ error: StorageError) {
         counters.failures.add(1, ordering: .relaxed)
         let now = options.clock.monotonicNanoseconds

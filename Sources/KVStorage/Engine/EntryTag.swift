@@ -1,4 +1,6 @@
-/// What an entry does to its key. The numbers are stored in tables and batches (docs/formats/sstable.md).
+/// What an entry does to its key.
+///
+/// The numbers are stored in tables and batches (docs/formats/sstable.md).
 enum EntryKind {
     static let delete: UInt8 = 0
     static let put: UInt8 = 1
@@ -6,7 +8,9 @@ enum EntryKind {
     static let deleteRange: UInt8 = 2
 }
 
-/// The sequence and the kind of an entry in one number: `sequence << 8 | kind`. Entries of one key are ordered by falling tag.
+/// The sequence and the kind of an entry in one number: `sequence << 8 | kind`.
+///
+/// Entries of one key are ordered by falling tag.
 enum EntryTag {
     /// The greatest sequence: 56 bits.
     static let sequenceMax: UInt64 = (1 << 56) - 1

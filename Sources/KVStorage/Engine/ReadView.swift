@@ -1,7 +1,8 @@
 import Synchronization
 
-/// What a read needs to hold: memtables newest first, and a version. Immutable; while somebody holds it, nothing in it is freed or
-/// removed.
+/// What a read needs to hold: memtables newest first, and a version.
+///
+/// Immutable; while somebody holds it, nothing in it is freed or removed.
 final class ReadView: Sendable {
     let memtables: [Memtable]
     let version: Version
@@ -28,12 +29,14 @@ package final class Snapshot: Sendable {
     deinit { registry.remove(sequence) }
 }
 
-/// The sequences that live snapshots are at. Any thread.
+/// The sequences that live snapshots are at.
+///
+/// Any thread.
 final class SnapshotRegistry: Sendable {
     private let counts = Mutex<[UInt64: Int]>([:])
 
-    /// A snapshot at the sequence that `current` gives: read under the same lock that `sequences` takes, so that a rewrite that
-    /// did not see the snapshot started before the sequence was read.
+    /// A snapshot at the sequence that `current` gives: read under the same lock that `sequences` takes, so that a
+    /// rewrite that did not see the snapshot started before the sequence was read.
     func make(_ current: () -> UInt64) -> Snapshot {
         counts.withLock { counts in
             let sequence = current()
@@ -53,7 +56,9 @@ final class SnapshotRegistry: Sendable {
     var sequences: [UInt64] { counts.withLock { $0.keys.sorted() } }
 }
 
-/// What a look-up found. The bytes are good only inside the closure they are given to.
+/// What a look-up found.
+///
+/// The bytes are good only inside the closure they are given to.
 package enum GetResult {
     /// The key's value, a view over pinned memory.
     case found(UnsafeRawBufferPointer)

@@ -14,7 +14,9 @@ package final class SharedResources: Sendable {
 
     /// Resources with these bounds.
     package init(
-        blockCacheBytes: Int = 256 << 20, tablesOpenMax: Int = 512, memtableBytesMax: Int = 512 << 20
+        blockCacheBytes: Int = 256 << 20,
+        tablesOpenMax: Int = 512,
+        memtableBytesMax: Int = 512 << 20
     ) {
         blockCache = BlockCache(bytesMax: blockCacheBytes)
         tableCache = TableCache(openMax: tablesOpenMax)
@@ -28,8 +30,8 @@ package final class SharedResources: Sendable {
 
     func addTablet(_ count: Int) { tabletCount.add(count, ordering: .relaxed) }
 
-    /// Whether a tablet whose active memtable holds `bytes` should seal it for the budget's sake: three quarters are used and
-    /// it holds at least an average share.
+    /// Whether a tablet whose active memtable holds `bytes` should seal it for the budget's sake: three quarters are
+    /// used and it holds at least an average share.
     func shouldSeal(_ bytes: Int) -> Bool {
         let used = memtableBytes
         guard used > memtableBytesMax / 4 * 3 else { return false }

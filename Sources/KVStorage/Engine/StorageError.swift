@@ -4,11 +4,15 @@ package import KVEnvironment
 package enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A file operation failed.
     case file(FileError)
-    /// Stored bytes are not what was written: which file, where, how many bytes, what is wrong. They were not returned.
+    /// Stored bytes are not what was written: which file, where, how many bytes, what is wrong.
+    ///
+    /// They were not returned.
     case corruption(file: String, offset: UInt64, length: UInt64, what: String)
     /// A file is of a format that this version does not read.
     case unsupported(file: String, what: String)
-    /// Memtables hold as much as they may and flushing does not keep up: try again later. The proposer should have stopped.
+    /// Memtables hold as much as they may and flushing does not keep up: try again later.
+    ///
+    /// The proposer should have stopped.
     case memtablesFull
     /// A batch is longer than a batch may be.
     case batchTooLong(bytes: Int, bytesMax: Int)

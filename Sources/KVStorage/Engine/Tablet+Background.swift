@@ -2,7 +2,9 @@ import KVEnvironment
 import Synchronization
 
 extension Tablet {
-    /// Starts what background work is due. Any thread; cheap where nothing is.
+    /// Starts what background work is due.
+    ///
+    /// Any thread; cheap where nothing is.
     func scheduleWork() {
         let now = options.clock.monotonicNanoseconds
         var startsFlush = false
@@ -31,10 +33,19 @@ extension Tablet {
                 startsCompaction = true
             }
         }
-        if startsInstall { options.workers.submit { self.drainInstalls() } }
-        if startsFlush { options.workers.submit { self.runFlush() } }
-        if startsCompaction { options.workers.submit { self.runCompaction() } }
+        if startsInstall { submit { self.drainInstalls() } }
+        if startsFlush { submit { self.runFlush() } }
+        if startsCompaction { submit { self.runCompaction() } }
         if finishesClose { options.workers.submit { self.finishClose() } }
+    }
+
+    /// Runs a job on a worker and then, when the job has let go of the tables it read, removes those that nobody else
+    /// reads.
+    private func submit(_ job: @escaping @Sendable () -> Void) {
+        options.workers.submit {
+            job()
+            self.removeObsoleteFiles()
+        }
     }
 
     private func wantsCompaction(_ state: borrowing BackgroundState) -> Bool {
@@ -43,15 +54,17 @@ extension Tablet {
         return options.compactsAutomatically && picker.plan(state.version) != nil
     }
 
-    /// Retries what failed and is due, and removes files that nobody reads any more. Call it now and then (a second is
-    /// often enough). Any thread.
+    /// Retries what failed and is due, and removes files that nobody reads any more.
+    ///
+    /// Call it now and then (a second is often enough). Any thread.
     package func maintain() {
         scheduleWork()
         if environment.obsolete.hasAny { options.workers.submit { self.removeObsoleteFiles() } }
     }
 
-    /// Ends the tablet: running jobs are awaited (compactions stop early), then `completion` is called, on a worker. What
-    /// was not flushed stays in the log only. Home scheduler only; nothing may be written after.
+    /// Ends the tablet: running jobs are awaited (compactions stop early), then `completion` is called, on a worker.
+    ///
+    /// What was not flushed stays in the log only. Home scheduler only; nothing may be written after.
     package func close(_ completion: (@Sendable () -> Void)? = nil) {
         refusesWrites.store(true, ordering: .releasing)
         let waiters = background.withLock { state -> [FlushWaiter]? in
@@ -102,7 +115,9 @@ extension Tablet {
     /// Changes the state and says so; the worse of two states stays.
     func enter(_ next: TabletState) {
         let isNew = background.withLock { state -> Bool in
-            guard state.state != next, next.severity >= state.state.severity || state.state.isPassing else { return false }
+            guard state.state != next, next.severity >= state.state.severity || state.state.isPassing else {
+                return false
+            }
             state.state = next
             if case .readOnly = next { self.refusesWrites.store(true, ordering: .releasing) }
             return true

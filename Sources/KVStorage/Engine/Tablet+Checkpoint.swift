@@ -1,7 +1,8 @@
 import KVEnvironment
 import Synchronization
 
-/// A moment of a tablet that a checkpoint is to be made of: what was written before it was taken, all of it in tables soon.
+/// A moment of a tablet that a checkpoint is to be made of: what was written before it was taken, all of it in tables
+/// soon.
 package struct CheckpointTicket: Sendable {
     /// The mark at that moment.
     package let mark: TabletMark
@@ -9,18 +10,23 @@ package struct CheckpointTicket: Sendable {
 }
 
 extension Tablet {
-    /// Marks this moment for a checkpoint: seals the active memtable. No I/O. Home scheduler only.
+    /// Marks this moment for a checkpoint: seals the active memtable.
+    ///
+    /// No I/O. Home scheduler only.
     /// - Throws: `memtablesFull`: try again later.
     package func sealForCheckpoint() throws(StorageError) -> CheckpointTicket {
         try seal(room: 0)
         return CheckpointTicket(mark: active.mark, memtableID: active.id - 1)
     }
 
-    /// Makes `directory` a tablet of its own with the content at the ticket's moment: waits for the flush, then links the tables and
-    /// writes a manifest. `completion` is called on a worker after everything is durable. Whatever was in `directory` is
-    /// removed first. Call in the loop turn of `sealForCheckpoint`: later flushes would go into it too.
+    /// Makes `directory` a tablet of its own with the content at the ticket's moment: waits for the flush, then links
+    /// the tables and writes a manifest.
+    ///
+    /// `completion` is called on a worker after everything is durable. Whatever was in `directory` is removed first.
+    /// Call in the loop turn of `sealForCheckpoint`: later flushes would go into it too.
     package func checkpoint(
-        _ ticket: CheckpointTicket, into directory: String,
+        _ ticket: CheckpointTicket,
+        into directory: String,
         _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
     ) {
         awaitFlushed(through: ticket.memtableID) { result in
@@ -33,9 +39,12 @@ extension Tablet {
         scheduleWork()
     }
 
-    /// Both parts: seals and makes the checkpoint. Home scheduler only.
+    /// Both parts: seals and makes the checkpoint.
+    ///
+    /// Home scheduler only.
     package func checkpoint(
-        into directory: String, _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
+        into directory: String,
+        _ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void
     ) {
         do throws(StorageError) {
             checkpoint(try sealForCheckpoint(), into: directory, completion)

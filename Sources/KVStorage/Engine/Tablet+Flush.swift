@@ -2,7 +2,9 @@ import KVEnvironment
 import Synchronization
 
 extension Tablet {
-    /// Writes the oldest sealed memtable to level 0. On a worker; one at a time.
+    /// Writes the oldest sealed memtable to level 0.
+    ///
+    /// On a worker; one at a time.
     func runFlush() {
         let work = background.withLock { state -> (Memtable, UInt64)? in
             guard !state.isClosing, let memtable = state.sealed.first else {
@@ -23,11 +25,22 @@ extension Tablet {
 
     private func writeLevelZero(_ memtable: Memtable, _ job: UInt64) throws(StorageError) -> [TableMetadata] {
         let writing = TableWriting(
-            environment: environment, options: options, level: 0, reason: .flush, job: job, codec: options.upperCodec,
-            tableBytesMax: nil, grandparents: [], makeNumber: { self.makeFileNumber() },
-            isCancelled: { self.isClosing })
+            environment: environment,
+            options: options,
+            level: 0,
+            reason: .flush,
+            job: job,
+            codec: options.upperCodec,
+            tableBytesMax: nil,
+            grandparents: [],
+            makeNumber: { self.makeFileNumber() },
+            isCancelled: { self.isClosing }
+        )
         let rules = DropRules(
-            snapshots: snapshots.sequences, ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]), below: nil)
+            snapshots: snapshots.sequences,
+            ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]),
+            below: nil
+        )
         return try writing.run(MergeCursor(memtables: [memtable], runs: []), rules)
     }
 
@@ -39,7 +52,9 @@ extension Tablet {
         if memtable.logNumber != 0 { edit.logNumber = memtable.logNumber + 1 }
         let bytes = tables.reduce(0) { $0 + $1.size }
         let install = PendingInstall(
-            edit: edit, added: tables.map { (0, TableFile($0, environment)) }, memtable: memtable
+            edit: edit,
+            added: tables.map { (0, TableFile($0, environment)) },
+            memtable: memtable
         ) { result in
             self.flushInstalled(result, bytes: bytes, mark: memtable.mark)
         }
@@ -57,7 +72,6 @@ extension Tablet {
             journal?.removeOld(before: background.withLock { $0.logNumber })
         case .failure: counters.failures.add(1, ordering: .relaxed)
         }
-        removeObsoleteFiles()
         scheduleWork()
     }
 
@@ -84,8 +98,9 @@ extension Tablet {
 
     // MARK: Installing
 
-    /// Queues an edit for the manifest and, unless somebody is at it, writes what is queued. Edits become durable and visible in the
-    /// order queued.
+    /// Queues an edit for the manifest and, unless somebody is at it, writes what is queued.
+    ///
+    /// Edits become durable and visible in the order queued.
     func install(_ install: PendingInstall) {
         let isMine = background.withLock { state -> Bool in
             state.installs.append(install)
@@ -96,7 +111,9 @@ extension Tablet {
         if isMine { drainInstalls() }
     }
 
-    /// Writes queued edits one by one. The caller holds the install turn (`isInstalling`).
+    /// Writes queued edits one by one.
+    ///
+    /// The caller holds the install turn (`isInstalling`).
     func drainInstalls() {
         while true {
             let next = background.withLock { state -> PendingInstall? in
@@ -134,7 +151,9 @@ extension Tablet {
         try manifest.start(number: number, state: state)
     }
 
-    /// Returns whether to stop draining. The tables of a failed edit are not removed: the edit may be on disk.
+    /// Returns whether to stop draining.
+    ///
+    /// The tables of a failed edit are not removed: the edit may be on disk.
     private func installFailed(_ error: StorageError) -> Bool {
         counters.failures.add(1, ordering: .relaxed)
         if error.isNoSpace {

@@ -3,9 +3,12 @@ package import KVEnvironment
 import KVLog
 
 extension Tablet {
-    /// Makes an empty tablet in `options.directory`, which holds none yet. Durable at return. Call from a storage thread.
+    /// Makes an empty tablet in `options.directory`, which holds none yet.
+    ///
+    /// Durable at return. Call from a storage thread.
     /// - Throws: `file`.
-    package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet {
+    package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet
+    {
         var state = ManifestState()
         state.mark = mark
         state.nextFileNumber = 2
@@ -17,8 +20,9 @@ extension Tablet {
         return try start(options, state, manifestNumber: 1, oldManifest: nil)
     }
 
-    /// Opens the tablet in `options.directory`: afterwards `mark` says exactly which prefix of history it holds. Files that the
-    /// manifest does not name are removed. Call from a storage thread.
+    /// Opens the tablet in `options.directory`: afterwards `mark` says exactly which prefix of history it holds.
+    ///
+    /// Files that the manifest does not name are removed. Call from a storage thread.
     /// - Throws: `file`, `corruption`, `unsupported`.
     package static func open(_ options: TabletOptions) throws(StorageError) -> Tablet {
         let contents = try ManifestStore.load(options.fileSystem, options.directory)
@@ -40,15 +44,25 @@ extension Tablet {
     }
 
     private static func start(
-        _ options: TabletOptions, _ contents: ManifestState, manifestNumber: UInt64, oldManifest: UInt64?
+        _ options: TabletOptions,
+        _ contents: ManifestState,
+        manifestNumber: UInt64,
+        oldManifest: UInt64?
     ) throws(StorageError) -> Tablet {
         let environment = TableEnvironment(
-            fileSystem: options.fileSystem, directory: options.directory, shared: options.shared)
+            fileSystem: options.fileSystem,
+            directory: options.directory,
+            shared: options.shared
+        )
         let tables = contents.tables.values.map { (level: $0.level, file: TableFile($0.table, environment)) }
         let version = Version.empty.applying(removed: [], added: tables)
         if let violation = version.invariantViolation() {
             throw .corruption(
-                file: options.directory + "/" + ManifestStore.currentName, offset: 0, length: 0, what: violation)
+                file: options.directory + "/" + ManifestStore.currentName,
+                offset: 0,
+                length: 0,
+                what: violation
+            )
         }
         for (_, file) in version.allFiles {
             let size: UInt64
@@ -58,22 +72,40 @@ extension Tablet {
             }
             guard size == file.metadata.size else {
                 throw .corruption(
-                    file: file.path, offset: 0, length: size,
-                    what: "\(size) bytes, the manifest says \(file.metadata.size)")
+                    file: file.path,
+                    offset: 0,
+                    length: size,
+                    what: "\(size) bytes, the manifest says \(file.metadata.size)"
+                )
             }
         }
         let active = Memtable(
-            id: 1, capacity: options.memtableBytes + options.memtableBytes / 8 + 64 * 1024, mark: contents.mark,
-            lastSequence: contents.lastSequence, shared: options.shared)
+            id: 1,
+            capacity: options.memtableCapacity,
+            mark: contents.mark,
+            lastSequence: contents.lastSequence,
+            shared: options.shared
+        )
         let state = BackgroundState(
-            version: version, active: active, durableMark: contents.mark, durableSequence: contents.lastSequence,
-            nextFileNumber: contents.nextFileNumber, identity: contents.identity, logNumber: contents.logNumber)
+            version: version,
+            active: active,
+            durableMark: contents.mark,
+            durableSequence: contents.lastSequence,
+            nextFileNumber: contents.nextFileNumber,
+            identity: contents.identity,
+            logNumber: contents.logNumber
+        )
         let manifest = ManifestStore(fileSystem: options.fileSystem, directory: options.directory)
         try manifest.start(number: manifestNumber, state: state.snapshotEdit(with: nil))
         removeUnlisted(options, version, manifestNumber)
         let tablet = Tablet(
-            options: options, environment: environment, manifest: manifest, state: state, active: active,
-            lastSequence: contents.lastSequence)
+            options: options,
+            environment: environment,
+            manifest: manifest,
+            state: state,
+            active: active,
+            lastSequence: contents.lastSequence
+        )
         if case .log(let synchronizes) = options.durability {
             try tablet.openJournal(synchronizes: synchronizes)
         }
@@ -81,8 +113,9 @@ extension Tablet {
         return tablet
     }
 
-    /// Removes what the manifest does not name: outputs of jobs that a crash cut short, old MANIFESTs. A failure is nobody's
-    /// business: the next open tries again.
+    /// Removes what the manifest does not name: outputs of jobs that a crash cut short, old MANIFESTs.
+    ///
+    /// A failure is nobody's business: the next open tries again.
     private static func removeUnlisted(_ options: TabletOptions, _ version: Version, _ manifestNumber: UInt64) {
         let live = Set(version.allFiles.map { TableFormat.name($0.file.metadata.number) })
         guard let names = try? options.fileSystem.list(options.directory) else { return }

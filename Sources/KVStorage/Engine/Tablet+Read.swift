@@ -6,7 +6,10 @@ extension Tablet {
     /// Any thread. With `memoryOnly` it never reads the disk: where memory does not tell, `body` gets `.needsDisk`.
     /// - Throws: `file`, `corruption` where a block that the answer depends on cannot be read.
     package func get<R>(
-        _ key: UnsafeRawBufferPointer, at snapshot: Snapshot? = nil, memoryOnly: Bool = false, _ body: (GetResult) -> R
+        _ key: UnsafeRawBufferPointer,
+        at snapshot: Snapshot? = nil,
+        memoryOnly: Bool = false,
+        _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
         let key = ByteView(key)
         // The view first: everything in it is at or before the sequence that is read after, or invisible to both.
@@ -34,7 +37,12 @@ extension Tablet {
     }
 
     private func search<R>(
-        _ version: Version, _ key: ByteView, _ seekTag: UInt64, cover: UInt64, memoryOnly: Bool, _ body: (GetResult) -> R
+        _ version: Version,
+        _ key: ByteView,
+        _ seekTag: UInt64,
+        cover: UInt64,
+        memoryOnly: Bool,
+        _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
         let hash = hashKey(key)
         let sequence = EntryTag.sequence(seekTag)
@@ -50,7 +58,9 @@ extension Tablet {
             while position < end {
                 defer { position += 1 }
                 guard level.mayHold(position, key) else { continue }
-                guard let reader = try level.files[position].open(memoryOnly: memoryOnly) else { return body(.needsDisk) }
+                guard let reader = try level.files[position].open(memoryOnly: memoryOnly) else {
+                    return body(.needsDisk)
+                }
                 let covered = reader.ranges?.newestCovering(key, at: sequence) ?? 0
                 switch try reader.find(key, hash, seekTag, memoryOnly: memoryOnly) {
                 case .absent: break
@@ -67,7 +77,9 @@ extension Tablet {
         return body(.absent)
     }
 
-    /// Looks a key up and copies its value; nil where it is absent. Any thread.
+    /// Looks a key up and copies its value; nil where it is absent.
+    ///
+    /// Any thread.
     package func get(_ key: [UInt8], at snapshot: Snapshot? = nil) throws(StorageError) -> [UInt8]? {
         try key.withUnsafeBufferPointer { (bytes) throws(StorageError) -> [UInt8]? in
             try get(UnsafeRawBufferPointer(bytes), at: snapshot) { result in
@@ -77,21 +89,34 @@ extension Tablet {
         }
     }
 
-    /// A moment that reads can go back to while the object lives: now. Any thread.
+    /// A moment that reads can go back to while the object lives: now.
+    ///
+    /// Any thread.
     package func snapshot() -> Snapshot {
         snapshots.make { visible.load(ordering: .acquiring) }
     }
 
-    /// A cursor over the keys in `lower ..< upper` (nil: without bound), as of `snapshot` or now. It stands nowhere before a seek.
-    /// Any thread may make one; one thread at a time uses it. Moves may read the disk.
+    /// A cursor over the keys in `lower ..< upper` (nil: without bound), as of `snapshot` or now.
+    ///
+    /// It stands nowhere before a seek. Any thread may make one; one thread at a time uses it. Moves may read the
+    /// disk.
     /// - Throws: `file`, `corruption` where a table cannot be opened.
     package func makeIterator(
-        _ snapshot: Snapshot? = nil, lower: [UInt8]? = nil, upper: [UInt8]? = nil, fillCache: Bool = true
+        _ snapshot: Snapshot? = nil,
+        lower: [UInt8]? = nil,
+        upper: [UInt8]? = nil,
+        fillCache: Bool = true
     ) throws(StorageError) -> TabletIterator {
         let view = currentView
         let sequence = snapshot?.sequence ?? visible.load(ordering: .acquiring)
         return try TabletIterator(
-            view, snapshot: snapshot, sequence: sequence, lower: lower, upper: upper, fillCache: fillCache)
+            view,
+            snapshot: snapshot,
+            sequence: sequence,
+            lower: lower,
+            upper: upper,
+            fillCache: fillCache
+        )
     }
 
     /// A read met bytes that are not what was written: the tablet says so from now on.

@@ -2,14 +2,18 @@ import KVBase
 import Synchronization
 
 extension Tablet {
-    /// Applies a batch: all of it becomes visible at once, and `mark` is the tablet's from then on. An empty batch moves the mark.
-    /// Home scheduler only. Not durable at return, unless the tablet has a log of its own that synchronizes.
+    /// Applies a batch: all of it becomes visible at once, and `mark` is the tablet's from then on.
+    ///
+    /// An empty batch moves the mark. Home scheduler only. Not durable at return, unless the tablet has a log of its
+    /// own that synchronizes.
     /// - Precondition: `mark.appliedIndex` is not below the present one.
-    /// - Throws: `batchTooLong`, `memtablesFull`, `readOnly`, `closed`, and in the log mode `file`; nothing was applied then.
+    /// - Throws: `batchTooLong`, `memtablesFull`, `readOnly`, `closed`, and in the log mode `file`; nothing was
+    ///   applied then.
     package func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError) {
         precondition(
             mark.appliedIndex >= active.mark.appliedIndex,
-            "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)")
+            "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
+        )
         if refusesWrites.load(ordering: .acquiring) { throw refusal() }
         guard batch.byteCount <= Limits.batchBytesMax else {
             throw .batchTooLong(bytes: batch.byteCount, bytesMax: Limits.batchBytesMax)
@@ -53,16 +57,23 @@ extension Tablet {
         do throws(StorageError) { try seal(room: 0) } catch {}
     }
 
-    /// Seals the active memtable if anything was written to it, and starts the flush. Home scheduler only.
+    /// Seals the active memtable if anything was written to it, and starts the flush.
+    ///
+    /// Home scheduler only.
     /// - Throws: `memtablesFull`.
     func seal(room: Int) throws(StorageError) {
-        let capacity = max(options.memtableBytes + options.memtableBytes / 8 + 64 * 1024, room + 4096)
+        let capacity = max(options.memtableCapacity, room + 4096)
         if active.isClean && room <= active.capacity - SkipList.firstFree { return }
         let sealed = active
         let logNumber = journal?.number ?? 0
         let next = Memtable(
-            id: nextMemtableID, capacity: capacity, mark: sealed.mark, lastSequence: sealed.lastSequence,
-            logNumber: UInt64(logNumber), shared: options.shared)
+            id: nextMemtableID,
+            capacity: capacity,
+            mark: sealed.mark,
+            lastSequence: sealed.lastSequence,
+            logNumber: UInt64(logNumber),
+            shared: options.shared
+        )
         let isTaken = background.withLock { state -> Bool in
             guard sealed.isClean || state.sealed.count < options.sealedHardMax else { return false }
             if !sealed.isClean { state.sealed.append(sealed) }
@@ -81,7 +92,9 @@ extension Tablet {
         scheduleWork()
     }
 
-    /// Starts to bring everything written so far into tables. Home scheduler only.
+    /// Starts to bring everything written so far into tables.
+    ///
+    /// Home scheduler only.
     package func flush() {
         do throws(StorageError) { try seal(room: 0) } catch {
             // All memtables are full: their flushes are on the way already.
@@ -89,7 +102,9 @@ extension Tablet {
         scheduleWork()
     }
 
-    /// Brings everything written so far into tables and then calls `completion`, on a worker, with the mark that is durable.
+    /// Brings everything written so far into tables and then calls `completion`, on a worker, with the mark that is
+    /// durable.
+    ///
     /// Home scheduler only. While the disk is full it waits.
     package func forceFlush(_ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void) {
         do throws(StorageError) {
@@ -103,7 +118,8 @@ extension Tablet {
 
     /// Calls `completion` once the memtable `id` and all before it are in tables.
     func awaitFlushed(
-        through id: UInt64, _ completion: @escaping @Sendable (Result<FlushedState, StorageError>) -> Void
+        through id: UInt64,
+        _ completion: @escaping @Sendable (Result<FlushedState, StorageError>) -> Void
     ) {
         let now = background.withLock { state -> Result<FlushedState, StorageError>? in
             if state.isClosing { return .failure(.closed) }

@@ -2,21 +2,22 @@ package import KVBase
 import KVEnvironment
 import Synchronization
 
-/// One LSM tree in one directory: a sorted map of byte keys to byte values that survives crashes as an exact prefix of what was
-/// written, named by a mark.
+/// One LSM tree in one directory: a sorted map of byte keys to byte values that survives crashes as an exact prefix
+/// of what was written, named by a mark.
 ///
-/// 1. `write` (home scheduler only) puts a batch into the active memtable and then makes it visible at once. Nothing of it is durable
-///    yet: the Raft log is (or the tablet's own log, see `TabletOptions.Durability`).
-/// 2. A full memtable is sealed; workers write sealed memtables to level 0, strictly in order. The manifest edit that names the table
-///    records the mark at which that memtable was sealed, so after any crash `mark` says exactly what the data holds.
+/// 1. `write` (home scheduler only) puts a batch into the active memtable and then makes it visible at once. Nothing
+///    of it is durable yet: the Raft log is (or the tablet's own log, see `TabletOptions.Durability`).
+/// 2. A full memtable is sealed; workers write sealed memtables to level 0, strictly in order. The manifest edit that
+///    names the table records the mark at which that memtable was sealed, so after any crash `mark` says exactly what
+///    the data holds.
 /// 3. Workers compact level 0 into sorted levels, each ten times the one above.
 /// 4. Reads hold a view (memtables and version) and never wait for writers. Any thread.
 ///
 /// It never drops data by time, never sleeps, and never returns bytes that failed their checksum.
 ///
 /// Locks, in this order: `background`, then `viewSlot`. Neither is held across I/O or a callback.
-// SENDABLE: what is marked "writer" is touched only on the home scheduler; `manifest` only by whoever holds the install turn;
-// everything else is in a mutex or atomic.
+// SENDABLE: what is marked "writer" is touched only on the home scheduler; `manifest` only by whoever holds the
+// install turn; everything else is in a mutex or atomic.
 package final class Tablet: @unchecked Sendable {
     let options: TabletOptions
     let environment: TableEnvironment
@@ -37,8 +38,12 @@ package final class Tablet: @unchecked Sendable {
     var journal: TabletJournal?
 
     init(
-        options: TabletOptions, environment: TableEnvironment, manifest: ManifestStore, state: BackgroundState,
-        active: Memtable, lastSequence: UInt64
+        options: TabletOptions,
+        environment: TableEnvironment,
+        manifest: ManifestStore,
+        state: BackgroundState,
+        active: Memtable,
+        lastSequence: UInt64
     ) {
         self.options = options
         self.environment = environment
@@ -48,45 +53,63 @@ package final class Tablet: @unchecked Sendable {
         nextMemtableID = active.id + 1
         visible = Atomic(lastSequence)
         viewSlot = Mutex(
-            ReadView(memtables: [active] + state.sealed.reversed(), version: state.version))
+            ReadView(memtables: [active] + state.sealed.reversed(), version: state.version)
+        )
         background = Mutex(state)
         options.shared.addTablet(1)
     }
 
     deinit { options.shared.addTablet(-1) }
 
-    /// The mark of the last batch. Home scheduler only.
+    /// The mark of the last batch.
+    ///
+    /// Home scheduler only.
     package var mark: TabletMark { active.mark }
 
-    /// The mark that a crash now would come back to (external durability). Any thread.
+    /// The mark that a crash now would come back to (external durability).
+    ///
+    /// Any thread.
     package var durableMark: TabletMark { background.withLock { $0.durableMark } }
 
-    /// The applied index of the oldest batch that is not in tables yet; nil where all are. The Raft log must keep from there on.
-    /// Home scheduler only.
+    /// The applied index of the oldest batch that is not in tables yet; nil where all are.
+    ///
+    /// The Raft log must keep from there on. Home scheduler only.
     package var firstUnflushedIndex: LogIndex? {
         background.withLock { $0.sealed.first { !$0.isClean }?.firstIndex } ?? active.firstIndex
     }
 
     /// How many bytes the oldest memtable that holds unflushed batches takes, and since when it has held them by the
-    /// monotonic clock; nil where everything is flushed. Home scheduler only.
+    /// monotonic clock; nil where everything is flushed.
+    ///
+    /// Home scheduler only.
     package var oldestUnflushed: (bytes: Int, sinceNanoseconds: UInt64)? {
         let oldest = background.withLock { $0.sealed.first { !$0.isClean } } ?? active
         return oldest.isClean ? nil : (oldest.used, oldest.bornNanoseconds)
     }
 
-    /// How the background work fares. Any thread.
+    /// How the background work fares.
+    ///
+    /// Any thread.
     package var state: TabletState { background.withLock { $0.state } }
 
-    /// Whether a flush waits for space on the disk. Any thread.
+    /// Whether a flush waits for space on the disk.
+    ///
+    /// Any thread.
     package var isDiskFull: Bool { state == .diskFull }
 
-    /// The tablet's random identity, drawn when it was made. Any thread.
+    /// The tablet's random identity, drawn when it was made.
+    ///
+    /// Any thread.
     package var identity: UInt64 { background.withLock { $0.identity } }
 
-    /// The last sequence that readers see. Any thread.
+    /// The last sequence that readers see.
+    ///
+    /// Any thread.
     package var lastSequence: UInt64 { visible.load(ordering: .acquiring) }
 
-    /// From 0 (idle) to 1: at 1 the proposer must stop, or writes will fail with `memtablesFull`. Any thread.
+    /// From 0 (idle) to 1: at 1 the proposer must stop, or writes will fail with `memtablesFull`.
+    ///
+    /// Any thread.
     package var pressure: Double {
         let (sealed, levelZero) = background.withLock { ($0.sealed.count, $0.version.levels[0].files.count) }
         let fill = min(1, Double(activeBytes.load(ordering: .relaxed)) / Double(options.memtableBytes))

@@ -1,6 +1,8 @@
 import Synchronization
 
-/// What a tablet counts. Any thread.
+/// What a tablet counts.
+///
+/// Any thread.
 final class TabletCounters: Sendable {
     let flushes = Atomic<UInt64>(0)
     let flushedBytes = Atomic<UInt64>(0)
@@ -41,7 +43,9 @@ package struct TabletStatistics: Sendable, Equatable {
 }
 
 extension Tablet {
-    /// The tablet's numbers now. Any thread.
+    /// The tablet's numbers now.
+    ///
+    /// Any thread.
     package var statistics: TabletStatistics {
         let (version, sealed) = background.withLock { ($0.version, $0.sealed.count) }
         return TabletStatistics(
@@ -53,7 +57,10 @@ extension Tablet {
             compactionBytesWritten: counters.compactionBytesWritten.load(ordering: .relaxed),
             stalls: counters.stalls.load(ordering: .relaxed),
             failures: counters.failures.load(ordering: .relaxed),
-            tablesPerLevel: version.levels.map(\.files.count), bytesPerLevel: version.levels.map(\.bytes),
-            sealedMemtables: sealed, activeMemtableBytes: activeBytes.load(ordering: .relaxed))
+            tablesPerLevel: version.levels.map(\.files.count),
+            bytesPerLevel: version.levels.map(\.bytes),
+            sealedMemtables: sealed,
+            activeMemtableBytes: activeBytes.load(ordering: .relaxed)
+        )
     }
 }

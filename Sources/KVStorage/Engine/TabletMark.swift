@@ -1,7 +1,8 @@
 package import KVBase
 
-/// How far a tablet is: what the applier knows after a batch, stored with the batch's data and never ahead of it. What a tablet
-/// says after it is opened is the exact prefix of history that its data holds.
+/// How far a tablet is: what the applier knows after a batch, stored with the batch's data and never ahead of it.
+///
+/// What a tablet says after it is opened is the exact prefix of history that its data holds.
 package struct TabletMark: Equatable, Sendable {
     /// The Raft index of the last entry that is in.
     package var appliedIndex: LogIndex
@@ -30,8 +31,13 @@ package struct TabletMark: Equatable, Sendable {
 
     /// A mark with these parts; all zero stands for a tablet that nothing was applied to.
     package init(
-        appliedIndex: LogIndex = 0, appliedTerm: Term = 0, revision: UInt64 = 0, loggedTime: UInt64 = 0,
-        epoch: Epoch = Epoch(0), flags: Flags = [], chainedHash: UInt64 = 0
+        appliedIndex: LogIndex = 0,
+        appliedTerm: Term = 0,
+        revision: UInt64 = 0,
+        loggedTime: UInt64 = 0,
+        epoch: Epoch = Epoch(0),
+        flags: Flags = [],
+        chainedHash: UInt64 = 0
     ) {
         self.appliedIndex = appliedIndex
         self.appliedTerm = appliedTerm
@@ -43,7 +49,9 @@ package struct TabletMark: Equatable, Sendable {
     }
 }
 
-/// The mark's fields as tags and lengths (docs/formats/manifest.md). A reader skips unknown odd tags and refuses even ones.
+/// The mark's fields as tags and lengths (docs/formats/manifest.md).
+///
+/// A reader skips unknown odd tags and refuses even ones.
 enum TabletMarkFormat {
     static let appliedIndex: UInt64 = 2
     static let appliedTerm: UInt64 = 4
@@ -87,7 +95,9 @@ extension TabletMark {
     }
 }
 
-/// Fields as `varint tag · varint length · bytes`. Unknown odd tags may be skipped by an older reader, even ones may not.
+/// Fields as `varint tag · varint length · bytes`.
+///
+/// Unknown odd tags may be skipped by an older reader, even ones may not.
 enum TagLength {
     /// Appends a number, as a varint.
     static func append(_ tag: UInt64, _ value: UInt64, to bytes: inout [UInt8]) {

@@ -1,12 +1,16 @@
 package import KVEnvironment
 
-/// How a tablet is set up. What is stored on disk does not depend on these: a tablet may be opened with others.
+/// How a tablet is set up.
+///
+/// What is stored on disk does not depend on these: a tablet may be opened with others.
 package struct TabletOptions: Sendable {
     /// What makes the newest writes durable.
     package enum Durability: Sendable, Equatable {
-        /// The Raft log does: the tablet has no log of its own, and after a crash it is at the mark of its last flush.
+        /// The Raft log does: the tablet has no log of its own, and after a crash it is at the mark of its last
+        /// flush.
         case external
-        /// A log of its own, in the tablet's directory; with `synchronizes`, a write returns after it is on stable storage.
+        /// A log of its own, in the tablet's directory; with `synchronizes`, a write returns after it is on stable
+        /// storage.
         case log(synchronizes: Bool)
     }
 
@@ -54,15 +58,22 @@ package struct TabletOptions: Sendable {
     package var retryNanoseconds: UInt64 = 1_000_000_000
     /// Whether compactions start by themselves.
     package var compactsAutomatically = true
-    /// Called on a worker after each flush, with what is now durable. Must not block.
+    /// Called on a worker after each flush, with what is now durable.
+    ///
+    /// Must not block.
     package var onDurable: (@Sendable (TabletMark) -> Void)?
-    /// Called on a worker or the writer when the background state changes (disk full, damaged, read-only, or well again).
+    /// Called on a worker or the writer when the background state changes (disk full, damaged, read-only, or well
+    /// again).
     package var onStateChange: (@Sendable (TabletState) -> Void)?
 
     /// The usual options.
     package init(
-        fileSystem: any FileSystem, directory: String, workers: any WorkerPool, clock: any Clock,
-        randomness: any Randomness, shared: SharedResources
+        fileSystem: any FileSystem,
+        directory: String,
+        workers: any WorkerPool,
+        clock: any Clock,
+        randomness: any Randomness,
+        shared: SharedResources
     ) {
         self.fileSystem = fileSystem
         self.directory = directory
@@ -73,6 +84,12 @@ package struct TabletOptions: Sendable {
     }
 }
 
+extension TabletOptions {
+    /// The address space of a memtable: its size when it is sealed, and room for the batch that fills it or that
+    /// comes while none may be sealed.
+    var memtableCapacity: Int { memtableBytes + memtableBytes / 8 + 4096 }
+}
+
 /// How a tablet's background work fares.
 package enum TabletState: Equatable, Sendable {
     /// All well.
@@ -81,8 +98,9 @@ package enum TabletState: Equatable, Sendable {
     case diskFull
     /// A flush or compaction failed and is retried.
     case retrying(StorageError)
-    /// A table's bytes are not what was written: this tablet must be fetched again from a peer. Reads that do not touch
-    /// the bytes still answer.
+    /// A table's bytes are not what was written: this tablet must be fetched again from a peer.
+    ///
+    /// Reads that do not touch the bytes still answer.
     case damaged(StorageError)
     /// The manifest cannot be written: no flush can be recorded any more; reopen the tablet.
     case readOnly(StorageError)

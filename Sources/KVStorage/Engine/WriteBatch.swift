@@ -1,9 +1,12 @@
 import KVBase
 
-/// Mutations that take effect together, staged in one buffer in the order given; each takes a sequence of its own, so that a
-/// later one of the same key wins. Reuse one batch: `removeAll` keeps the memory.
+/// Mutations that take effect together, staged in one buffer in the order given; each takes a sequence of its own, so
+/// that a later one of the same key wins.
 ///
-/// The staged bytes are what a tablet's own log stores: `u8 kind · varint key length · varint value length · key · value`.
+/// Reuse one batch: `removeAll` keeps the memory.
+///
+/// The staged bytes are what a tablet's own log stores: `u8 kind · varint key length · varint value length · key ·
+/// value`.
 package struct WriteBatch: Sendable {
     /// The staged operations.
     private(set) var bytes: [UInt8] = []
@@ -16,6 +19,7 @@ package struct WriteBatch: Sendable {
     package init() {}
 
     /// A batch whose operations are `bytes`, found in a log.
+    ///
     /// - Throws: where they are not whole operations.
     init(decoding bytes: UnsafeRawBufferPointer) throws(DecodingError) {
         var reader = ByteReader(bytes)

@@ -1,12 +1,12 @@
 /// Merges memtables and table runs into one sequence of entries: key ascending, tag descending, both ways.
 ///
-/// 1. Every source is a struct in one raw array: a memtable cursor (two words) or a block cursor with its run behind it. The head of
-///    each source (key view, tag) is cached in another, so that comparing touches no source.
+/// 1. Every source is a struct in one raw array: a memtable cursor (two words) or a block cursor with its run behind
+///    it. The head of each source (key view, tag) is cached in another, so that comparing touches no source.
 /// 2. A tournament tree of losers keeps the order: a step replays one path, ⌈log₂ k⌉ comparisons.
 /// 3. Turning round repositions every source at the current entry.
 ///
-/// SAFETY: sources and heads are allocated in `init` and freed in `deinit`; views into memtables and blocks live because
-/// `memtables` and `runs` (which pin their block) are held here.
+/// SAFETY: sources and heads are allocated in `init` and freed in `deinit`; views into memtables and blocks live
+/// because `memtables` and `runs` (which pin their block) are held here.
 final class MergeCursor {
     private struct Source {
         var list: SkipList?

@@ -5,9 +5,12 @@ struct RangeTombstone: Equatable, Sendable {
     let sequence: UInt64
 }
 
-/// Range deletions cut into disjoint fragments in key order, so that a look-up is one binary search. Immutable.
+/// Range deletions cut into disjoint fragments in key order, so that a look-up is one binary search.
 ///
-/// Sum: n deletions make at most 2n − 1 fragments; each fragment keeps the sequences of all that cover it, newest first.
+/// Immutable.
+///
+/// Sum: n deletions make at most 2n − 1 fragments; each fragment keeps the sequences of all that cover it, newest
+/// first.
 final class RangeTombstoneSet: Sendable {
     struct Fragment: Sendable {
         let start: [UInt8]
@@ -40,7 +43,11 @@ final class RangeTombstoneSet: Sendable {
         var high = fragments.count
         while low < high {
             let middle = (low + high) / 2
-            if fragments[middle].end.withView({ compareBytes($0, key) }) <= 0 { low = middle + 1 } else { high = middle }
+            if fragments[middle].end.withView({ compareBytes($0, key) }) <= 0 {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         guard low < fragments.count, fragments[low].start.withView({ compareBytes($0, key) }) <= 0 else { return nil }
         return low

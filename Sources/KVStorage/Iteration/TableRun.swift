@@ -1,5 +1,7 @@
-/// Walks one table after another, of a sorted level or a single table of level 0: finds blocks for a `BlockCursor` that lives in
-/// the merge's memory. Called once a block, not once an entry.
+/// Walks one table after another, of a sorted level or a single table of level 0: finds blocks for a `BlockCursor`
+/// that lives in the merge's memory.
+///
+/// Called once a block, not once an entry.
 final class TableRun {
     private let level: Level
     private let first: Int
@@ -128,7 +130,8 @@ final class TableRun {
     }
 
     private func load(_ cursor: inout BlockCursor) throws(StorageError) {
-        guard let reader, let block = try reader.dataBlock(try reader.handle(at: blockIndex), fillCache: fillCache) else {
+        guard let reader, let block = try reader.dataBlock(try reader.handle(at: blockIndex), fillCache: fillCache)
+        else {
             return
         }
         pin = block

@@ -1,4 +1,6 @@
-/// A cursor over a tablet's keys at one moment, both ways. One thread at a time.
+/// A cursor over a tablet's keys at one moment, both ways.
+///
+/// One thread at a time.
 ///
 /// Key and value are views that are good until the next move. After a move threw, it stands nowhere.
 // SENDABLE: handed from thread to thread whole; the holder sees to it that one uses it at a time.
@@ -8,7 +10,12 @@ package final class TabletIterator: @unchecked Sendable {
     private let snapshot: Snapshot?
 
     init(
-        _ view: ReadView, snapshot: Snapshot?, sequence: UInt64, lower: [UInt8]?, upper: [UInt8]?, fillCache: Bool
+        _ view: ReadView,
+        snapshot: Snapshot?,
+        sequence: UInt64,
+        lower: [UInt8]?,
+        upper: [UInt8]?,
+        fillCache: Bool
     ) throws(StorageError) {
         self.view = view
         self.snapshot = snapshot
@@ -35,18 +42,24 @@ package final class TabletIterator: @unchecked Sendable {
         }
         let relevant = tombstones.filter { $0.sequence <= sequence }
         cursor = VisibleCursor(
-            MergeCursor(memtables: view.memtables, runs: runs), sequence: sequence,
-            ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant), lower: lower, upper: upper)
+            MergeCursor(memtables: view.memtables, runs: runs),
+            sequence: sequence,
+            ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant),
+            lower: lower,
+            upper: upper
+        )
     }
 
     /// Whether it stands on a key.
     package var isValid: Bool { cursor.isValid }
 
     /// The key it stands on.
+    ///
     /// - Precondition: `isValid`.
     package var key: UnsafeRawBufferPointer { cursor.key.buffer }
 
     /// That key's value.
+    ///
     /// - Precondition: `isValid`.
     package var value: UnsafeRawBufferPointer { cursor.value.buffer }
 

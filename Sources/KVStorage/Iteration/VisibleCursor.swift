@@ -1,8 +1,8 @@
-/// What a reader at one sequence sees of a merge: of each key the newest version that is not too new, unless it is a deletion
-/// or a range deletion covers it; between two bounds.
+/// What a reader at one sequence sees of a merge: of each key the newest version that is not too new, unless it is a
+/// deletion or a range deletion covers it; between two bounds.
 ///
-/// Walking back collects: versions of a key come oldest first, so the last visible one before the key changes is the answer, and
-/// key and value are kept in buffers here. Walking forward the merge itself stands on the answer.
+/// Walking back collects: versions of a key come oldest first, so the last visible one before the key changes is the
+/// answer, and key and value are kept in buffers here. Walking forward the merge itself stands on the answer.
 final class VisibleCursor {
     private let merge: MergeCursor
     private let sequence: UInt64
@@ -15,7 +15,11 @@ final class VisibleCursor {
     private(set) var isValid = false
 
     init(
-        _ merge: MergeCursor, sequence: UInt64, ranges: RangeTombstoneSet?, lower: [UInt8]?, upper: [UInt8]?
+        _ merge: MergeCursor,
+        sequence: UInt64,
+        ranges: RangeTombstoneSet?,
+        lower: [UInt8]?,
+        upper: [UInt8]?
     ) {
         self.merge = merge
         self.sequence = sequence

@@ -2,10 +2,11 @@ import KVBase
 import KVEnvironment
 import KVLog
 
-/// The files that say what a tablet consists of: `CURRENT` names the MANIFEST in force, which is a record log of edits that
-/// starts with a whole state.
+/// The files that say what a tablet consists of: `CURRENT` names the MANIFEST in force, which is a record log of
+/// edits that starts with a whole state.
 ///
-/// 1. `load` reads CURRENT (checksummed) and replays the MANIFEST it names. A torn tail is an edit that was never acknowledged.
+/// 1. `load` reads CURRENT (checksummed) and replays the MANIFEST it names. A torn tail is an edit that was never
+///    acknowledged.
 /// 2. Every open starts a new MANIFEST with the whole state, so that nothing is ever appended behind a tail.
 /// 3. `append` returns after the edit is durable. After a failure the writer is done for: the next call starts a new
 ///    MANIFEST with the whole state and switches CURRENT to it.
@@ -32,6 +33,7 @@ final class ManifestStore: @unchecked Sendable {
     var needsNewFile: Bool { writer.map { $0.fileOffset > Self.bytesMax } ?? true }
 
     /// Appends an edit and returns after it is durable.
+    ///
     /// - Throws: `file`; the writer is dropped: whether the edit is on disk is unknown.
     func append(_ edit: VersionEdit) throws(StorageError) {
         guard let writer else { throw .closed }
@@ -45,8 +47,9 @@ final class ManifestStore: @unchecked Sendable {
         }
     }
 
-    /// Starts MANIFEST `number` with the whole state and makes it the one in force; returns after that is durable. The old
-    /// one is removed.
+    /// Starts MANIFEST `number` with the whole state and makes it the one in force; returns after that is durable.
+    ///
+    /// The old one is removed.
     func start(number: UInt64, state: VersionEdit) throws(StorageError) {
         precondition(state.isSnapshot, "a MANIFEST starts with the whole state")
         let old = self.number
@@ -60,7 +63,9 @@ final class ManifestStore: @unchecked Sendable {
         }
     }
 
-    /// Ends the MANIFEST. A failure is nobody's business: every edit was durable before, and the next open starts a new one.
+    /// Ends the MANIFEST.
+    ///
+    /// A failure is nobody's business: every edit was durable before, and the next open starts a new one.
     func close() {
         do throws(LogError) { try writer?.close() } catch {}
         writer = nil
@@ -68,7 +73,10 @@ final class ManifestStore: @unchecked Sendable {
 
     /// Writes a MANIFEST and CURRENT into a directory; all of it is durable at return, but the directory's own name.
     static func write(
-        _ fileSystem: any FileSystem, _ directory: String, number: UInt64, state: VersionEdit
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        number: UInt64,
+        state: VersionEdit
     ) throws(StorageError) -> LogWriter {
         let path = directory + "/" + ManifestFormat.name(number)
         do throws(LogError) {
@@ -102,7 +110,11 @@ final class ManifestStore: @unchecked Sendable {
         do throws(FileError) { bytes = try fileSystem.readAll(currentPath) } catch { throw .file(error) }
         guard let number = CurrentFile.decode(bytes) else {
             throw .corruption(
-                file: currentPath, offset: 0, length: UInt64(bytes.count), what: "not the name of a MANIFEST and its checksum")
+                file: currentPath,
+                offset: 0,
+                length: UInt64(bytes.count),
+                what: "not the name of a MANIFEST and its checksum"
+            )
         }
         let path = directory + "/" + ManifestFormat.name(number)
         let reader: LogSegmentReader
@@ -136,13 +148,21 @@ final class ManifestStore: @unchecked Sendable {
         case .cleanEnd, .tornTail: break
         case .corruption(let place, let proven, let damage):
             throw .corruption(
-                file: place.path, offset: place.offset, length: proven > place.position ? proven - place.position : 0,
-                what: "\(damage)")
+                file: place.path,
+                offset: place.offset,
+                length: proven > place.position ? proven - place.position : 0,
+                what: "\(damage)"
+            )
         case .inputOutput(let error): throw .file(error)
         case nil: throw .corruption(file: path, offset: 0, length: 0, what: "the MANIFEST did not read to an end")
         }
         guard let state, let verdict = reader.verdict else {
-            throw .corruption(file: path, offset: 0, length: 0, what: "no whole state in the MANIFEST that CURRENT names")
+            throw .corruption(
+                file: path,
+                offset: 0,
+                length: 0,
+                what: "no whole state in the MANIFEST that CURRENT names"
+            )
         }
         return Contents(number: number, state: state, verdict: verdict, editCount: editCount)
     }
@@ -157,8 +177,11 @@ extension StorageError {
         case .damaged(let verdict):
             if case .corruption(let place, let proven, let damage) = verdict {
                 self = .corruption(
-                    file: place.path, offset: place.offset,
-                    length: proven > place.position ? proven - place.position : 0, what: "\(damage)")
+                    file: place.path,
+                    offset: place.offset,
+                    length: proven > place.position ? proven - place.position : 0,
+                    what: "\(damage)"
+                )
             } else if case .inputOutput(let error) = verdict {
                 self = .file(error)
             } else {
@@ -196,7 +219,9 @@ struct ManifestState {
     var logNumber: UInt64 = 0
     var identity: UInt64 = 0
 
-    /// Takes an edit in. Returns what is wrong with it.
+    /// Takes an edit in.
+    ///
+    /// Returns what is wrong with it.
     mutating func apply(_ edit: VersionEdit) -> String? {
         for number in edit.removed where tables.removeValue(forKey: number) == nil {
             return "table \(number) is removed and was not there"

@@ -1,6 +1,9 @@
-/// Which tables make up a tablet at one moment. Immutable: an edit makes the next one, readers keep the one they hold.
+/// Which tables make up a tablet at one moment.
 ///
-/// Invariants: level 0 is ordered newest first and its tables may overlap; in each deeper level tables are sorted and disjoint.
+/// Immutable: an edit makes the next one, readers keep the one they hold.
+///
+/// Invariants: level 0 is ordered newest first and its tables may overlap; in each deeper level tables are sorted and
+/// disjoint.
 final class Version: Sendable {
     static let levelCount = 7
 
@@ -114,7 +117,9 @@ final class Level: @unchecked Sendable {
     private func bound(_ position: Int, _ column: Int) -> ByteView {
         let row = memory + (position &* Self.stride &+ column)
         return ByteView(
-            UnsafeRawPointer(memory + Int(row.load(as: UInt32.self))), Int(row.load(fromByteOffset: 4, as: UInt32.self)))
+            UnsafeRawPointer(memory + Int(row.load(as: UInt32.self))),
+            Int(row.load(fromByteOffset: 4, as: UInt32.self))
+        )
     }
 
     /// Whether every key of table `position` is before `key`.

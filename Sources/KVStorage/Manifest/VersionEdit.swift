@@ -1,13 +1,16 @@
 import KVBase
 
-/// One change of a tablet's durable state, written to the MANIFEST as one record: it takes effect whole or not at all.
+/// One change of a tablet's durable state, written to the MANIFEST as one record: it takes effect whole or not at
+/// all.
 struct VersionEdit: Equatable, Sendable {
     struct Added: Equatable, Sendable {
         var level: Int
         var table: TableMetadata
     }
 
-    /// The whole state follows: what came before is forgotten. The first record of every MANIFEST.
+    /// The whole state follows: what came before is forgotten.
+    ///
+    /// The first record of every MANIFEST.
     var isSnapshot = false
     var added: [Added] = []
     var removed: [UInt64] = []
@@ -121,8 +124,18 @@ extension VersionEdit.Added {
     init(decoding bytes: UnsafeRawBufferPointer) throws(DecodingError) {
         typealias Tag = ManifestFormat.Table
         var table = TableMetadata(
-            number: 0, uid: 0, size: 0, smallest: [], largest: [], largestIsExclusive: false, sequenceMin: 0,
-            sequenceMax: 0, entryCount: 0, tombstoneCount: 0, rangeCount: 0)
+            number: 0,
+            uid: 0,
+            size: 0,
+            smallest: [],
+            largest: [],
+            largestIsExclusive: false,
+            sequenceMin: 0,
+            sequenceMax: 0,
+            entryCount: 0,
+            tombstoneCount: 0,
+            rangeCount: 0
+        )
         var level: UInt64 = 0
         var reader = ByteReader(bytes)
         while !reader.isAtEnd {

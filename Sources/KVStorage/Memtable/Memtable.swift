@@ -2,15 +2,15 @@ import Synchronization
 
 /// The newest writes of a tablet, sorted, in memory: a skip list in an arena, beside it the range deletions.
 ///
-/// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time; what a
-///    reader may see is bounded by sequence, not by this type.
+/// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time;
+///    what a reader may see is bounded by sequence, not by this type.
 /// 2. The arena is address space reserved at once and committed as it is touched; it never grows: `fits` says whether
 ///    a batch has room, and the tablet seals before it would not.
-/// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied index of the
-///    first, from which the Raft log must be kept while this memtable is not on disk.
+/// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied
+///    index of the first, from which the Raft log must be kept while this memtable is not on disk.
 ///
-// SENDABLE: `list` is safe for one writer and many readers; the writer's own fields are touched only on the tablet's home
-// scheduler until the seal, which publishes them through the tablet's mutex; `ranges` has its own mutex.
+// SENDABLE: `list` is safe for one writer and many readers; the writer's own fields are touched only on the tablet's
+// home scheduler until the seal, which publishes them through the tablet's mutex; `ranges` has its own mutex.
 final class Memtable: @unchecked Sendable {
     let id: UInt64
     let list: SkipList
@@ -41,7 +41,12 @@ final class Memtable: @unchecked Sendable {
     private var charged = 0
 
     init(
-        id: UInt64, capacity: Int, mark: TabletMark, lastSequence: UInt64, logNumber: UInt64 = 0, shared: SharedResources
+        id: UInt64,
+        capacity: Int,
+        mark: TabletMark,
+        lastSequence: UInt64,
+        logNumber: UInt64 = 0,
+        shared: SharedResources
     ) {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id
@@ -64,7 +69,9 @@ final class Memtable: @unchecked Sendable {
         tails.deallocate()
     }
 
-    /// By how much it grew since the last call, now charged to the shared budget by the caller. Writer only.
+    /// By how much it grew since the last call, now charged to the shared budget by the caller.
+    ///
+    /// Writer only.
     func chargeGrowth() -> Int {
         defer { charged = used }
         return used - charged
@@ -84,7 +91,9 @@ final class Memtable: @unchecked Sendable {
         bytes + entries * (SkipList.nodeHeader + 4 * (SkipList.heightMax - 1) + 8)
     }
 
-    /// Notes that a batch with this mark is in. Writer only.
+    /// Notes that a batch with this mark is in.
+    ///
+    /// Writer only.
     func advance(to mark: TabletMark, lastSequence: UInt64, nowNanoseconds: UInt64) {
         if firstIndex == nil {
             firstIndex = mark.appliedIndex
@@ -94,7 +103,9 @@ final class Memtable: @unchecked Sendable {
         self.lastSequence = lastSequence
     }
 
-    /// Inserts an entry. Writer only.
+    /// Inserts an entry.
+    ///
+    /// Writer only.
     /// - Precondition: it fits, and no entry has this key and tag.
     func insert(_ key: ByteView, _ tag: UInt64, _ value: ByteView) {
         let height = randomHeight()
@@ -114,13 +125,17 @@ final class Memtable: @unchecked Sendable {
         link(UInt32(truncatingIfNeeded: node), height, key, tag)
     }
 
-    /// Adds a range deletion. Writer only.
+    /// Adds a range deletion.
+    ///
+    /// Writer only.
     func insertRange(_ tombstone: RangeTombstone) {
         ranges.withLock { $0 = $0.adding(tombstone) }
         hasRanges.store(true, ordering: .releasing)
     }
 
-    /// The range deletions so far. Any thread.
+    /// The range deletions so far.
+    ///
+    /// Any thread.
     var rangeTombstones: RangeTombstoneSet? {
         guard hasRanges.load(ordering: .acquiring) else { return nil }
         return ranges.withLock { $0 }

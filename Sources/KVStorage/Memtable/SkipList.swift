@@ -1,7 +1,9 @@
 import Synchronization
 
-/// A skip list in one block of memory, named by its base pointer: nodes are u32 offsets, so a link is four bytes, a walk
-/// retains nothing and checks no exclusivity. One writer inserts; any number of readers walk at the same time.
+/// A skip list in one block of memory, named by its base pointer: nodes are u32 offsets, so a link is four bytes, a
+/// walk retains nothing and checks no exclusivity.
+///
+/// One writer inserts; any number of readers walk at the same time.
 ///
 /// ```
 /// node n, eight-byte aligned                    tower grows down, so the key's place does not depend on the height
@@ -13,16 +15,18 @@ import Synchronization
 ///   n + 20        key, then value
 /// ```
 ///
-/// 1. A node is filled completely, then linked from level 0 upwards with releasing stores; readers load links with acquiring
-///    loads. So whoever sees a node sees its bytes.
+/// 1. A node is filled completely, then linked from level 0 upwards with releasing stores; readers load links with
+///    acquiring loads. So whoever sees a node sees its bytes.
 /// 2. Nothing is ever removed or moved; the memory goes as a whole when its memtable goes.
 /// 3. Order: key ascending, tag descending: the newest version of a key comes first.
 ///
-/// SAFETY: `base` is `Memtable`'s allocation; every offset was handed out by its writer below the allocation's end, and the
-/// holder of a list holds the memtable.
+/// SAFETY: `base` is `Memtable`'s allocation; every offset was handed out by its writer below the allocation's end,
+/// and the holder of a list holds the memtable.
 struct SkipList {
     static let heightMax = 12
-    /// The head: a node without key. 44 bytes of tower lie before it.
+    /// The head: a node without key.
+    ///
+    /// 44 bytes of tower lie before it.
     static let head: UInt32 = 64
     /// What a node takes beside tower, key and value.
     static let nodeHeader = 20
@@ -45,7 +49,9 @@ struct SkipList {
     func key(_ node: UInt32) -> ByteView {
         let place = base + Int(node)
         return ByteView(
-            UnsafeRawPointer(place + Self.nodeHeader), Int(place.load(fromByteOffset: 4, as: UInt32.self)))
+            UnsafeRawPointer(place + Self.nodeHeader),
+            Int(place.load(fromByteOffset: 4, as: UInt32.self))
+        )
     }
 
     @inline(__always)
@@ -57,7 +63,8 @@ struct SkipList {
         let keyLength = Int(place.load(fromByteOffset: 4, as: UInt32.self))
         return ByteView(
             UnsafeRawPointer(place + (Self.nodeHeader &+ keyLength)),
-            Int(place.load(fromByteOffset: 16, as: UInt32.self)))
+            Int(place.load(fromByteOffset: 16, as: UInt32.self))
+        )
     }
 
     /// Whether `node` comes before (key, tag).

@@ -1,10 +1,10 @@
 import KVBase
 
-/// The raw bytes of a block in memory: shared by the cache and whoever reads it now; freed with the last reference, which
-/// is what pins it.
+/// The raw bytes of a block in memory: shared by the cache and whoever reads it now; freed with the last reference,
+/// which is what pins it.
 ///
-/// SAFETY: the bytes are written once, before the initializer returns, and freed in `deinit`; views live while the holder
-/// holds the block.
+/// SAFETY: the bytes are written once, before the initializer returns, and freed in `deinit`; views live while the
+/// holder holds the block.
 // SENDABLE: immutable after the initializer.
 final class Block: @unchecked Sendable {
     private let memory: UnsafeMutableRawPointer
@@ -27,7 +27,9 @@ final class Block: @unchecked Sendable {
     var view: ByteView { ByteView(base, count) }
 }
 
-/// The parts of a block of entries: where entries end and restarts begin. Trivially copyable.
+/// The parts of a block of entries: where entries end and restarts begin.
+///
+/// Trivially copyable.
 struct BlockLayout {
     let base: UnsafeRawPointer
     /// Where the entries end.
@@ -39,7 +41,8 @@ struct BlockLayout {
     init?(_ bytes: ByteView) {
         guard bytes.count >= 2 * TableFormat.restartSize else { return nil }
         let count = Int(
-            UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: bytes.count &- 4, as: UInt32.self)))
+            UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: bytes.count &- 4, as: UInt32.self))
+        )
         guard count >= 1, count <= (bytes.count &- 4) / TableFormat.restartSize else { return nil }
         base = bytes.base
         restartCount = count

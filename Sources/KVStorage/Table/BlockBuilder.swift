@@ -1,7 +1,8 @@
-/// Builds the raw bytes of a block of sorted entries: keys share the prefix of the one before, and every `restartInterval`
-/// entries one is written whole, so that a reader can search the restarts by halves.
+/// Builds the raw bytes of a block of sorted entries: keys share the prefix of the one before, and every
+/// `restartInterval` entries one is written whole, so that a reader can search the restarts by halves.
 ///
-/// Readers rely on the shared prefix being the longest there is (except at a restart, where it is 0): see `BlockSearch`.
+/// Readers rely on the shared prefix being the longest there is (except at a restart, where it is 0): see
+/// `BlockSearch`.
 final class BlockBuilder {
     private let restartInterval: Int
     private let buffer: GrowBuffer
@@ -21,7 +22,9 @@ final class BlockBuilder {
     var rawSize: Int { buffer.count + (restarts.count + 1) * TableFormat.restartSize }
 
     /// Appends an entry.
-    /// - Precondition: it is after the last one; `shared` is how many bytes its key has in common with the last one's.
+    ///
+    /// - Precondition: it is after the last one; `shared` is how many bytes its key has in common with the last
+    ///   one's.
     @inline(__always)
     func add(_ key: ByteView, _ tag: UInt64, _ value: ByteView, shared: Int) {
         var shared = shared

@@ -1,4 +1,6 @@
-/// Walks a block of entries both ways, building each key in a buffer of its own. A struct that lives in its holder's raw memory.
+/// Walks a block of entries both ways, building each key in a buffer of its own.
+///
+/// A struct that lives in its holder's raw memory.
 ///
 /// Invariant: `isValid` implies that `entry` was parsed whole inside the block and `key` is its full key.
 ///

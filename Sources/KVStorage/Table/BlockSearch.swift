@@ -9,10 +9,11 @@ enum BlockSearch {
     /// The newest entry of `key` whose sequence is at most that of `seekTag`.
     ///
     /// 1. Halve the restarts (whole keys there) to the last one before (key, tag).
-    /// 2. Walk on, keeping `matched`: how many bytes the last key, which was smaller, has in common with `key`. For an entry that
-    ///    shares `s` bytes with the last key: `s > matched`: it differs from `key` where the last one did, so it is smaller too;
-    ///    `s < matched`: it outgrew the last key inside the common part, so it is greater: absent; `s = matched`: compare the rest.
-    ///    That holds because the builder always shares the most there is; at a restart the comparison starts anew.
+    /// 2. Walk on, keeping `matched`: how many bytes the last key, which was smaller, has in common with `key`. For
+    ///    an entry that shares `s` bytes with the last key: `s > matched`: it differs from `key` where the last one
+    ///    did, so it is smaller too; `s < matched`: it outgrew the last key inside the common part, so it is greater:
+    ///    absent; `s = matched`: compare the rest. That holds because the builder always shares the most there is; at
+    ///    a restart the comparison starts anew.
     static func newest(_ bytes: ByteView, _ key: ByteView, _ seekTag: UInt64) -> Outcome {
         guard let layout = BlockLayout(bytes) else { return .corrupt }
         var entry = BlockEntry()
@@ -37,7 +38,9 @@ enum BlockSearch {
             if common == suffix.count && common == rest.count {
                 if entry.tag <= seekTag {
                     return .found(
-                        tag: entry.tag, value: ByteView(layout.base + entry.valueOffset, entry.valueLength))
+                        tag: entry.tag,
+                        value: ByteView(layout.base + entry.valueOffset, entry.valueLength)
+                    )
                 }
                 matched = key.count
             } else if common == rest.count {
@@ -58,7 +61,10 @@ enum BlockSearch {
     /// The last restart whose entry is before (key, tag), 0 where none is; nil where the block is corrupt.
     @inline(__always)
     static func lastRestartBefore(
-        _ layout: BlockLayout, _ key: ByteView, _ tag: UInt64, _ entry: inout BlockEntry
+        _ layout: BlockLayout,
+        _ key: ByteView,
+        _ tag: UInt64,
+        _ entry: inout BlockEntry
     ) -> Int? {
         var low = 0
         var high = layout.restartCount &- 1

@@ -1,5 +1,5 @@
-/// A bloom filter whose probes for one key all lie in one cache line (Putze, Sanders, Singler, "Cache-, Hash- and Space-Efficient
-/// Bloom Filters", 2007): one miss a table instead of six.
+/// A bloom filter whose probes for one key all lie in one cache line (Putze, Sanders, Singler, "Cache-, Hash- and
+/// Space-Efficient Bloom Filters", 2007): one miss a table instead of six.
 ///
 /// Sum: 10 bits a key, rounded up to lines of 512 bits, 6 probes: just under 1 % false positives.
 enum BloomFilter {

@@ -25,7 +25,9 @@ final class Compressor {
 
     deinit { ZSTD_freeCCtx(context) }
 
-    /// `raw` compressed, or nil where that saves too little. Good until the next call.
+    /// `raw` compressed, or nil where that saves too little.
+    ///
+    /// Good until the next call.
     func compress(_ raw: ByteView, _ codec: BlockCodec) -> ByteView? {
         guard case .zstd(let level) = codec, let context else { return nil }
         if self.level != level {

@@ -19,8 +19,9 @@ struct TableMetadata: Equatable, Sendable {
 
 /// Writes one table file.
 ///
-/// 1. Header. 2. Data blocks as entries come, each ended at a key boundary once it is full. 3. Filter, index, range deletions,
-/// properties. 4. Footer, then one sync. The name is not durable before the caller synchronizes the directory.
+/// 1. Header. 2. Data blocks as entries come, each ended at a key boundary once it is full. 3. Filter, index, range
+///    deletions, properties. 4. Footer, then one sync. The name is not durable before the caller synchronizes the
+///    directory.
 final class TableBuilder {
     struct Settings {
         var number: UInt64
@@ -70,14 +71,18 @@ final class TableBuilder {
 
     var isEmpty: Bool { entryCount == 0 && ranges.isEmpty }
 
-    /// Appends an entry. All entries of one key must come without another key between, newest first.
+    /// Appends an entry.
+    ///
+    /// All entries of one key must come without another key between, newest first.
     @inline(__always)
     func add(_ key: ByteView, _ tag: UInt64, _ value: ByteView) throws(StorageError) {
         let last = data.last
         let shared = entryCount == 0 ? 0 : sharedPrefix(last, key)
         if entryCount == 0 || shared != key.count || shared != last.count {
             precondition(
-                entryCount == 0 || compareBytes(last, key) < 0, "table entries out of order in table \(settings.number)")
+                entryCount == 0 || compareBytes(last, key) < 0,
+                "table entries out of order in table \(settings.number)"
+            )
             if data.rawSize >= settings.blockBytes { try finishDataBlock(before: key) }
             hashes.append(hashKey(key))
             if entryCount == 0 { firstKey.append(key) }
@@ -132,9 +137,18 @@ final class TableBuilder {
             }
         }
         return TableMetadata(
-            number: settings.number, uid: settings.uid, size: 0, smallest: smallest, largest: largest,
-            largestIsExclusive: isExclusive, sequenceMin: sequenceMin, sequenceMax: sequenceMax, entryCount: entryCount,
-            tombstoneCount: tombstoneCount, rangeCount: UInt64(ranges.count))
+            number: settings.number,
+            uid: settings.uid,
+            size: 0,
+            smallest: smallest,
+            largest: largest,
+            largestIsExclusive: isExclusive,
+            sequenceMin: sequenceMin,
+            sequenceMax: sequenceMax,
+            entryCount: entryCount,
+            tombstoneCount: tombstoneCount,
+            rangeCount: UInt64(ranges.count)
+        )
     }
 
     private func writeHeader() throws(StorageError) {
@@ -208,7 +222,10 @@ final class TableBuilder {
             (header) throws(StorageError) in
             header.storeBytes(of: type, toByteOffset: 0, as: UInt8.self)
             header.storeBytes(
-                of: compressed == nil ? TableFormat.Codec.raw : TableFormat.Codec.zstd, toByteOffset: 1, as: UInt8.self)
+                of: compressed == nil ? TableFormat.Codec.raw : TableFormat.Codec.zstd,
+                toByteOffset: 1,
+                as: UInt8.self
+            )
             header.storeBytes(of: 0, toByteOffset: 2, as: UInt16.self)
             header.storeBytes(of: UInt32(payload.count).littleEndian, toByteOffset: 4, as: UInt32.self)
             header.storeBytes(of: UInt32(raw.count).littleEndian, toByteOffset: 8, as: UInt32.self)
@@ -251,15 +268,16 @@ extension BlockHandle {
         var position = 0
         let offset = readVarint(bytes.base, &position, bytes.count)
         let length = readVarint(bytes.base, &position, bytes.count)
-        guard position == bytes.count, length >= UInt64(TableFormat.blockHeaderSize), length <= UInt64(UInt32.max) else {
+        guard position == bytes.count, length >= UInt64(TableFormat.blockHeaderSize), length <= UInt64(UInt32.max)
+        else {
             return nil
         }
         self.init(offset: offset, length: UInt32(length))
     }
 }
 
-/// The checksums of a table: each covers the file's uid, and a block's its offset too, so that a block that was written to
-/// the wrong place, or is a leftover of another file, fails.
+/// The checksums of a table: each covers the file's uid, and a block's its offset too, so that a block that was
+/// written to the wrong place, or is a leftover of another file, fails.
 enum TableChecksum {
     static func ofBlock(uid: UInt64, offset: UInt64, header: ByteView, payload: ByteView) -> UInt32 {
         let seed = CRC32C.checksum(of: offset, seed: CRC32C.checksum(of: uid))

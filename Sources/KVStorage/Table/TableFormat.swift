@@ -22,7 +22,9 @@ enum TableFormat {
         static let zstd: UInt8 = 1
     }
 
-    /// The properties, tag-length-value in the meta block. Odd: may be skipped by a reader that does not know them.
+    /// The properties, tag-length-value in the meta block.
+    ///
+    /// Odd: may be skipped by a reader that does not know them.
     enum Property {
         static let entryCount: UInt64 = 1
         static let tombstoneCount: UInt64 = 3

@@ -54,7 +54,9 @@ struct TableProperties: Equatable, Sendable {
             }
         }
         if rangeCount > 0 {
-            guard rangesLength <= UInt64(UInt32.max) else { throw .invalid(offset: 0, what: "ranges of \(rangesLength) bytes") }
+            guard rangesLength <= UInt64(UInt32.max) else {
+                throw .invalid(offset: 0, what: "ranges of \(rangesLength) bytes")
+            }
             ranges = BlockHandle(offset: rangesOffset, length: UInt32(rangesLength))
         }
     }

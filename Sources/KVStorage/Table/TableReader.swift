@@ -1,9 +1,12 @@
 import KVBase
 import KVEnvironment
 
-/// An open table: its index and filter in memory, its data blocks through the shared cache. Any thread.
+/// An open table: its index and filter in memory, its data blocks through the shared cache.
 ///
-/// Every block is checked against its checksum, seeded with the table's uid and the block's offset, before a byte of it is used.
+/// Any thread.
+///
+/// Every block is checked against its checksum, seeded with the table's uid and the block's offset, before a byte of
+/// it is used.
 final class TableReader: Sendable {
     let path: String
     let uid: UInt64
@@ -39,8 +42,11 @@ final class TableReader: Sendable {
         try TableFooter.checkHeader(file, uid: footer.uid)
         if let expected, expected != footer.uid {
             throw .corruption(
-                file: file.path, offset: size - UInt64(TableFormat.footerSize), length: UInt64(TableFormat.footerSize),
-                what: "uid \(hexadecimal(footer.uid)), the manifest says \(hexadecimal(expected))")
+                file: file.path,
+                offset: size - UInt64(TableFormat.footerSize),
+                length: UInt64(TableFormat.footerSize),
+                what: "uid \(hexadecimal(footer.uid)), the manifest says \(hexadecimal(expected))"
+            )
         }
         let blocks = BlockFile(file: file, uid: footer.uid, size: size, scratches: scratches)
         index = try blocks.read(footer.index, type: TableFormat.BlockType.index)
@@ -48,7 +54,9 @@ final class TableReader: Sendable {
         guard filter.count >= BloomFilter.trailerBytes else { throw blocks.corrupt(footer.filter, "filter too short") }
         let trailer = filter.count - BloomFilter.trailerBytes
         filterLines = UInt32(littleEndian: filter.base.loadUnaligned(fromByteOffset: trailer, as: UInt32.self))
-        filterProbes = Int(UInt32(littleEndian: filter.base.loadUnaligned(fromByteOffset: trailer + 4, as: UInt32.self)))
+        filterProbes = Int(
+            UInt32(littleEndian: filter.base.loadUnaligned(fromByteOffset: trailer + 4, as: UInt32.self))
+        )
         guard Int(filterLines) * BloomFilter.lineBytes == trailer, filterLines > 0, filterProbes <= 64 else {
             throw blocks.corrupt(footer.filter, "filter of \(filterLines) lines in \(trailer) bytes")
         }
@@ -84,7 +92,11 @@ final class TableReader: Sendable {
     }
 
     /// A data block from the cache, else from the file unless `memoryOnly` (then nil).
-    func dataBlock(_ handle: BlockHandle, memoryOnly: Bool = false, fillCache: Bool = true) throws(StorageError) -> Block? {
+    func dataBlock(
+        _ handle: BlockHandle,
+        memoryOnly: Bool = false,
+        fillCache: Bool = true
+    ) throws(StorageError) -> Block? {
         let key = BlockKey(uid: uid, offset: handle.offset)
         if let block = cache.find(key) { return block }
         if memoryOnly { return nil }
@@ -165,21 +177,32 @@ struct BlockFile {
         return try check(bytes, handle, type, scratch)
     }
 
-    private func check(_ bytes: ByteView, _ handle: BlockHandle, _ type: UInt8, _ scratch: ReadScratch)
+    private func check(
+        _ bytes: ByteView,
+        _ handle: BlockHandle,
+        _ type: UInt8,
+        _ scratch: ReadScratch
+    )
         throws(StorageError) -> Block
     {
         let payload = ByteView(bytes.base + TableFormat.blockHeaderSize, bytes.count - TableFormat.blockHeaderSize)
         let expected = UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: 12, as: UInt32.self))
         let found = TableChecksum.ofBlock(uid: uid, offset: handle.offset, header: bytes, payload: payload)
         guard expected == found else {
-            throw corrupt(handle, "block checksum \(hexadecimal(UInt64(found))), stored \(hexadecimal(UInt64(expected)))")
+            throw corrupt(
+                handle,
+                "block checksum \(hexadecimal(UInt64(found))), stored \(hexadecimal(UInt64(expected)))"
+            )
         }
         let storedType = bytes.base.load(fromByteOffset: 0, as: UInt8.self)
         let codec = bytes.base.load(fromByteOffset: 1, as: UInt8.self)
         let storedLength = UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
         let rawLength = Int(UInt32(littleEndian: bytes.base.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
         guard storedType == type, Int(storedLength) == payload.count else {
-            throw corrupt(handle, "block of type \(storedType) and \(storedLength) bytes, type \(type) is expected here")
+            throw corrupt(
+                handle,
+                "block of type \(storedType) and \(storedLength) bytes, type \(type) is expected here"
+            )
         }
         let allocated = max(rawLength, 1)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: allocated, alignment: 64)
@@ -202,6 +225,7 @@ struct BlockFile {
 
 extension File {
     /// Fills `buffer` from `offset`.
+    ///
     /// - Throws: `corruption` where the file ends before.
     func readWhole(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(StorageError) {
         var done = 0
@@ -209,11 +233,17 @@ extension File {
             let count: Int
             do throws(FileError) {
                 count = try read(
-                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]), at: offset + UInt64(done))
+                    into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]),
+                    at: offset + UInt64(done)
+                )
             } catch { throw .file(error) }
             guard count > 0 else {
                 throw .corruption(
-                    file: path, offset: offset, length: UInt64(buffer.count), what: "the file ends \(done) bytes in")
+                    file: path,
+                    offset: offset,
+                    length: UInt64(buffer.count),
+                    what: "the file ends \(done) bytes in"
+                )
             }
             done += count
         }
@@ -268,7 +298,11 @@ struct TableFooter {
         }
         guard isGood else {
             throw .corruption(
-                file: file.path, offset: 0, length: UInt64(TableFormat.headerSize), what: "header does not match the footer")
+                file: file.path,
+                offset: 0,
+                length: UInt64(TableFormat.headerSize),
+                what: "header does not match the footer"
+            )
         }
     }
 
