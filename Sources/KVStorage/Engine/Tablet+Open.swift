@@ -109,6 +109,7 @@ extension Tablet {
         if case .log(let synchronizes) = options.durability {
             try tablet.openJournal(synchronizes: synchronizes)
         }
+        tablet.background.withLock { $0.isRecovering = false }
         tablet.scheduleWork()
         return tablet
     }

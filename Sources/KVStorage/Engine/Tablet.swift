@@ -154,6 +154,8 @@ struct BackgroundState: Sendable {
     /// No flush or install is tried before this time.
     var retryAt: UInt64 = 0
     var compactionRetryAt: UInt64 = 0
+    /// Open has not finished: no job starts.
+    var isRecovering = true
     var isClosing = false
     var isClosed = false
     var closeCompletion: (@Sendable () -> Void)?
