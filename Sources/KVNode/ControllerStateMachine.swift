@@ -10,7 +10,7 @@ import KVStorage
 final class ControllerStateMachine: GroupStateMachine {
     private static let row = TabletRows.internalKey("controller")
 
-    private let hosted: HostedTablet
+    private var hosted: HostedTablet
     private(set) var state: ControllerState
     /// Called after each change.
     var onChange: (() -> Void)?
@@ -34,9 +34,17 @@ final class ControllerStateMachine: GroupStateMachine {
 
     var tablets: [HostedTablet] { [hosted] }
 
+    func replace(_ tablets: [HostedTablet]) throws {
+        guard let first = tablets.first else { throw NodeError("a snapshot of group 0 has no tablet") }
+        hosted = first
+        state = ControllerState()
+        try load()
+        onChange?()
+    }
+
     var loggedTime: UInt64 { hosted.tablet.mark.loggedTime }
 
-    func apply(_ entry: Entry, reply: (Int, borrowing Reply) -> Void) throws -> ApplyOutcome {
+    func apply(_ entry: Entry, wantsReplies: Bool, reply: (Int, borrowing Reply) -> Void) throws -> ApplyOutcome {
         guard entry.index > hosted.tablet.mark.appliedIndex else { return .done }
         let command = try entry.payload.withUnsafeBytes { try ControllerCommand($0) }
         let outcome = state.apply(command)

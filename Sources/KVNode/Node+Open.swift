@@ -1,4 +1,4 @@
-package import KVBase
+import KVBase
 import KVEnvironment
 import KVLog
 import KVRaft
@@ -52,7 +52,10 @@ extension Node {
     package static func open(_ settings: NodeSettings, environment: NodeEnvironment, log: Logger) throws -> Node {
         let opener = NodeOpener(settings: settings, environment: environment, log: log)
         do {
-            return Node(settings: settings, environment: environment, log: log, parts: try opener.open())
+            let parts = try opener.open()
+            let node = Node(settings: settings, environment: environment, log: log, parts: parts)
+            node.adopt(parts.groups)
+            return node
         } catch let error as NodeError {
             throw error
         } catch {
@@ -97,7 +100,8 @@ private struct NodeOpener {
             guard let store = stores[id] else { continue }
             let opener = tabletOpener(id, shared, reporter)
             let tablets = try store.state.tablets.sorted { $0.shard < $1.shard }.map { name in
-                HostedTablet(name: name, tablet: try openOrCreate(store.path(name.directory), name, opener, id, shared, reporter))
+                HostedTablet(name: name, tablet: try openOrCreate(
+                        store.path(name.directory), name, opener, isUncut: store.state.cutIndex == 0, id, shared, reporter))
             }
             let machine: any GroupStateMachine
             if id == .controller {
@@ -191,14 +195,15 @@ private struct NodeOpener {
         }
     }
 
-    /// A tablet that the manifest names exists, unless the node stopped while it was being set up: nothing was in it then.
+    /// A tablet that the manifest names exists, unless the node stopped while it was being set up. While the group's log was never cut, all
+    /// that a tablet held can be applied again.
     private func openOrCreate(
-        _ directory: String, _ name: GroupManifestState.TabletName, _ open: TabletOpener, _ id: GroupID,
+        _ directory: String, _ name: GroupManifestState.TabletName, _ open: TabletOpener, isUncut: Bool, _ id: GroupID,
         _ shared: SharedResources, _ reporter: FlushReporter
     ) throws -> Tablet {
         if Tablet.exists(fileSystem, directory) { return try open(directory) }
-        if fileSystem.exists(directory + ".made") {
-            throw NodeError("tablet \(directory) is missing or has lost its CURRENT; replace the node or restore the directory")
+        guard isUncut else {
+            throw NodeError("tablet \(directory) is missing or has lost its CURRENT; restore the directory or replace the node")
         }
         var mark = TabletMark()
         mark.epoch = name.epoch

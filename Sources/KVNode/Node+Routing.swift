@@ -1,4 +1,4 @@
-package import KVBase
+import KVBase
 import KVReplication
 package import KVService
 

@@ -10,19 +10,19 @@ extension Node {
         _ request: ScanRequest, completion: @escaping @Sendable (Result<ScanPage, ServiceError>) -> Void
     ) {
         withShards(request.consistency, completion) { shards, time in
-            try ShardScan.page(request, over: shards.map(\.reader), time: time)
+            try ShardScan.page(request, over: shards, time: time)
         }
     }
 
     package func count(
         _ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void
     ) {
-        withShards(consistency, completion) { shards, time in try ShardScan.count(over: shards.map(\.reader), time: time) }
+        withShards(consistency, completion) { shards, time in try ShardScan.count(over: shards, time: time) }
     }
 
     package func digest(completion: @escaping @Sendable (Result<[ShardDigest], ServiceError>) -> Void) {
         onHome { [self] in
-            let pinned = dataGroups.flatMap { group in shardMachine(of: group).map { (group.id, $0.pin()) }.map { [$0] } ?? [] }
+            let pinned = dataGroups.compactMap { group in shardMachine(of: group).map { (group.id, $0.pin()) } }
             environment.readers.submit {
                 do {
                     let digests = try pinned.flatMap { id, shards in try shards.map { try ShardScan.digest(of: $0, group: id) } }

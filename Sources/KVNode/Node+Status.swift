@@ -68,7 +68,7 @@ extension Node {
         return NodeStatus.Group(
             id: group.id, replica: group.replica, role: role, term: group.term, leader: group.leaderNode,
             commitIndex: group.commitIndex, appliedIndex: group.appliedIndex, firstIndex: group.firstIndex,
-            lastIndex: group.lastIndex, logBytes: host.log.bytes(of: group.id), lag: lag,
+            lastIndex: group.lastIndex, logBytes: host.log.retainedBytes, lag: lag,
             shards: group.id == .controller ? [] : group.tablets.map(\.shard))
     }
 
@@ -80,11 +80,11 @@ extension Node {
                 let statistics = hosted.tablet.statistics
                 storage.flushes += statistics.flushes
                 storage.compactions += statistics.compactions
-                storage.tables += UInt64(statistics.tables)
-                storage.tableBytes += statistics.tableBytes
+                storage.tables += UInt64(statistics.tablesPerLevel.reduce(0, +))
+                storage.tableBytes += statistics.bytesPerLevel.reduce(0, +)
             }
         }
-        storage.logCuts = host.log.segmentsDropped
+        storage.logCuts = UInt64(host.log.segmentsDropped)
         storage.snapshotsInstalled = snapshots.installedCount
         return storage
     }

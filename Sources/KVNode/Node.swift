@@ -1,11 +1,12 @@
-import KVBase
-package import KVEnvironment
-import KVRaft
+package import KVBase
+import KVEnvironment
+import KVLog
+package import KVRaft
 package import KVReplication
 package import KVService
 import KVSharding
 import KVStorage
-package import Logging
+import Logging
 
 /// A whole node put together: identity, log, groups, router. It knows no socket: edges call it as a `KeyValueService`, the
 /// transport calls it as a `PeerReceiver`, and the simulator runs it as it is.
@@ -27,6 +28,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var shardMap: ShardMap
     var controller: ControllerStateMachine
     var groups: [GroupID: GroupReplica] = [:]
+    /// The state machines of the groups that own shards.
+    var shardMachines: [GroupID: ShardGroupMachine] = [:]
     /// The groups in the order of their ids.
     var sortedGroups: [GroupReplica] = []
     /// Who is connected, with what it said of itself.
@@ -40,7 +43,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var isStopping = false
     /// What an operator should look at, by a name that clears it.
     var alarms: [String: String] = [:]
+    private let reporter: FlushReporter
     private var ticker: (any ScheduledJob)?
+    private var tickCount: UInt64 = 0
 
     /// The sizes that edges enforce.
     package let requestLimits: RequestLimits
@@ -56,13 +61,30 @@ package final class Node: KeyValueService, @unchecked Sendable {
         host = parts.host
         identity = parts.identityStore.identity
         identityStore = parts.identityStore
-        isFormed = parts.identityStore.isFormed
+        isFormed = parts.identityStore.identity.isFormed
         directoryLock = parts.lock
         controller = parts.controller
         shardMap = parts.controller.state.shardMap ?? parts.initialShardMap
         snapshots = SnapshotCoordinator(host: parts.host, background: environment.background, fileSystem: environment.fileSystem)
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits
+        reporter = parts.reporter
+        if let place = parts.recovered.tornTail {
+            log.warning("the log's last write was torn and is cut", metadata: ["at": "\(place)"])
+        }
+    }
+
+    /// Makes the groups of what was opened.
+    func adopt(_ opened: [OpenedGroup]) {
+        for group in opened {
+            let replica = GroupReplica(
+                group.id, replica: group.core.replica, host: host, settings: settings.group, machine: group.machine,
+                core: group.core, membership: group.membership, store: group.store, openTablet: group.openTablet, observer: self)
+            groups[group.id] = replica
+            sortedGroups.append(replica)
+            snapshots.host(replica)
+            if let machine = group.machine as? ShardGroupMachine { shardMachines[group.id] = machine }
+        }
     }
 
     var home: any Scheduler { environment.home }
@@ -75,6 +97,12 @@ package final class Node: KeyValueService, @unchecked Sendable {
         outbox.attach(transport)
         turnEnd.onEnd { [weak self] in self?.endTurn() }
         controller.onChange = { [weak self] in self?.controllerChanged() }
+        reporter.notify = { [weak self] id in self?.groups[id]?.noteFlushes() }
+        host.log.setEvents(
+            NodeLogEvents(
+                failed: { [weak self] error in self?.logFailed(error) },
+                spaceChanged: { [weak self] reason in self?.logSpaceChanged(reason) },
+                dropped: { [weak self] in self?.logDropped() }))
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -96,9 +124,38 @@ package final class Node: KeyValueService, @unchecked Sendable {
         waiting.expire(at: now, noLeaderError)
         for id in proxies.expired(at: now) { failProxied(id, because: "the leader did not answer in time") }
         snapshots.tick(now: now)
+        tickCount += 1
+        if tickCount % 20 == 0 { maintain() }
+        if tickCount % 100 == 0 { for group in sortedGroups { group.sweep(on: environment.background) } }
         initializeController()
         retryWaiting()
         turnEnd.ask()
+    }
+
+    /// What is seen to now and then: logs that grow past their bound, jobs that failed and are due again.
+    private func maintain() {
+        for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
+        for group in sortedGroups {
+            group.noteFlushes()
+            for hosted in group.tablets { hosted.tablet.maintain() }
+        }
+    }
+
+    private func logFailed(_ error: LogError) {
+        let reason = "its log cannot be written (\(error)); check the disk and restart the node"
+        for group in sortedGroups { group.stop(reason) }
+    }
+
+    private func logSpaceChanged(_ reason: FileError?) {
+        if let reason {
+            log.error("no room for the log: writes are refused until there is", metadata: ["reason": "\(reason)"])
+        } else {
+            log.notice("there is room for the log again: writes are taken")
+        }
+    }
+
+    private func logDropped() {
+        for group in sortedGroups { group.logDropped() }
     }
 
     /// What every turn ends with: groups propose and act, answers and messages leave.
@@ -121,11 +178,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
             isStopping = true
             ticker?.cancel()
             for request in waiting.takeAll() { request.origin.fail(stoppingError) }
-            for group in sortedGroups { group.close() }
+            for group in sortedGroups { group.stop("the node is stopping") }
             host.log.close { [self] error in
                 if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
                 environment.background.submit { [self] in
-                    for group in sortedGroups { for hosted in group.tablets { hosted.tablet.close() } }
                     directoryLock.release()
                     home.execute(completion)
                 }
@@ -168,6 +224,10 @@ extension Node: GroupObserver {
     package func installSnapshot(_ group: GroupReplica, _ offer: SnapshotOffer) {
         log.info("installing a snapshot", metadata: ["group": "\(group.id)", "index": "\(offer.index)"])
         snapshots.install(group, offer)
+    }
+
+    package func retainFrom(_ group: GroupReplica) -> LogIndex? {
+        snapshots.retainFrom(group.id)
     }
 
     package func entryApplied(_ group: GroupReplica, _ entry: AppliedEntry) {

@@ -1,7 +1,6 @@
 package import KVBase
 package import KVReplication
 package import KVService
-package import KVStorage
 
 /// Everything a node is told before it starts.
 package struct NodeSettings: Sendable {
@@ -45,8 +44,12 @@ package struct NodeSettings: Sendable {
     package var leaderWaitNanoseconds: UInt64
     /// How many requests may wait for a leader.
     package var leaderWaitersMax: Int
+    /// How many requests may be on their way to other nodes.
+    package var proxiedRequestsMax: Int
     /// Addresses for clients that this node announces, by edge.
     package var addresses: [String: String]
+    /// Bugs that a test switched on; empty in production.
+    package var plantedBugs: PlantedNodeBugs
     /// The program's version, for `status`.
     package var softwareVersion: String
 
@@ -65,6 +68,8 @@ package struct NodeSettings: Sendable {
         limits = RequestLimits()
         leaderWaitNanoseconds = 1_000_000_000
         leaderWaitersMax = 10_000
+        proxiedRequestsMax = 100_000
+        plantedBugs = []
         addresses = [:]
         softwareVersion = "0"
     }
@@ -82,4 +87,17 @@ package struct NodeSettings: Sendable {
         for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3 }
         return hash
     }
+}
+
+/// Errors that tests plant in a node to see that the simulation finds them; empty in production.
+package struct PlantedNodeBugs: OptionSet, Sendable {
+    /// The bits.
+    package let rawValue: UInt32
+    /// The bugs of these bits.
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// The log says that entries are durable before they are synced.
+    package static let acknowledgeBeforeSync = PlantedNodeBugs(rawValue: 1 << 0)
+    /// A voter that lost its data is taken back as if it had not.
+    package static let wipedVoter = PlantedNodeBugs(rawValue: 1 << 1)
 }

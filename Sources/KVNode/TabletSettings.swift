@@ -39,8 +39,8 @@ package struct TabletSettings: Sendable {
         options.levelZeroSlowAt = levelZeroSlowAt
         options.levelZeroStopAt = levelZeroStopAt
         if !isCompressed {
-            options.upperCodec = .raw
-            options.bottomCodec = .raw
+            options.upperCodec = .none
+            options.bottomCodec = .none
         }
         options.onDurable = onDurable
         return options

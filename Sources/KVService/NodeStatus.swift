@@ -31,7 +31,7 @@ package struct NodeStatus: Sendable, Equatable {
         package var firstIndex: LogIndex
         /// The last index in the log.
         package var lastIndex: LogIndex
-        /// The bytes that the group's entries take in the log.
+        /// The bytes that the node's log, which all groups share, takes on the disk.
         package var logBytes: UInt64
         /// On the leader: how many entries each follower is behind the log's end.
         package var lag: [NodeID: UInt64]

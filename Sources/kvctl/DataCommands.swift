@@ -4,7 +4,9 @@ import KVClient
 
 struct GetCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "get", abstract: "Write a key's value to standard output, byte for byte; exit 5 where it has none.")
+        commandName: "get",
+        abstract: "Write a key's value to standard output, byte for byte; exit 5 where it has none."
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: "linearizable, lease or stale (stale: what the first node that answers holds itself).")
@@ -33,7 +35,9 @@ struct GetCommand: AsyncParsableCommand {
 
 struct PutCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "put", abstract: "Set a key to a value given as an argument, from standard input (-), or from a file.")
+        commandName: "put",
+        abstract: "Set a key to a value given as an argument, from standard input (-), or from a file."
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: ArgumentHelp("Read the value from this file.", valueName: "path"))
@@ -92,7 +96,9 @@ struct DeleteCommand: AsyncParsableCommand {
 
 struct IncrementCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "incr", abstract: "Add to the number that a key holds, and write the sum.")
+        commandName: "incr",
+        abstract: "Add to the number that a key holds, and write the sum."
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: "How much to add; may be negative.") var by: Int64 = 1

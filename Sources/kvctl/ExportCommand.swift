@@ -10,7 +10,8 @@ struct ExportCommand: AsyncParsableCommand {
             jsonl: {"key":…,"value":…}; bytes that are no UTF-8 come in base64 as key64 and value64. tsv: key and value; what is no plain \
             text comes as base64:… (import it with --decode-base64). Pages are read one after the other: each is linearizable within \
             a shard at its own moment, and there is no snapshot over all. Expiry is written to jsonl and not imported.
-            """)
+            """
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: "jsonl or tsv.") var format = RecordFormat.jsonl
@@ -35,8 +36,11 @@ struct ExportCommand: AsyncParsableCommand {
     func run() async throws {
         let keys = global.keyFormat
         let query = ScanQuery(
-            prefix: try prefix.map(keys.parse) ?? [], start: try start.map(keys.parse) ?? [], end: try end.map(keys.parse),
-            consistency: consistency)
+            prefix: try prefix.map(keys.parse) ?? [],
+            start: try start.map(keys.parse) ?? [],
+            end: try end.map(keys.parse),
+            consistency: consistency
+        )
         try await global.perform { session in
             guard let writer = RecordWriter(format) else { throw ValidationError("export writes jsonl or tsv") }
             let output = try open()

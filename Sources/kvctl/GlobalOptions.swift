@@ -8,13 +8,17 @@ struct GlobalOptions: ParsableArguments {
         help: ArgumentHelp(
             "RESP addresses, comma-separated; a bare port belongs to the host before it. Default: $KVCTL_ENDPOINTS, else the local cluster "
                 + "(127.0.0.1:6401,6402,6403), else the local single node (127.0.0.1:6400).",
-            valueName: "host:port,…"))
+            valueName: "host:port,…"
+        )
+    )
     var endpoints: String?
 
     @Option(
         help: ArgumentHelp(
             "HTTP addresses. Default: $KVCTL_HTTP_ENDPOINTS; else, for RESP ports 6400 to 6409, the port 8080 to 8089 of the same host.",
-            valueName: "host:port,…"))
+            valueName: "host:port,…"
+        )
+    )
     var httpEndpoints: String?
 
     @Option(name: [.short, .customLong("output")], help: "table or json.")
@@ -75,8 +79,12 @@ struct Session {
         }
         client = KVClient(
             KVClient.Configuration(
-                endpoints: endpoints, httpEndpoints: httpEndpoints, requestTimeout: options.timeout.duration,
-                connectTimeout: min(options.timeout.duration, .seconds(1))))
+                endpoints: endpoints,
+                httpEndpoints: httpEndpoints,
+                requestTimeout: options.timeout.duration,
+                connectTimeout: min(options.timeout.duration, .seconds(1))
+            )
+        )
     }
 
     /// Reads `host:port,port,host:port`.

@@ -16,14 +16,17 @@ struct ImportCommand: AsyncParsableCommand {
             --resume goes on from there (it checks that the file is the same).
 
               kvctl import Unihan_Readings.txt --comment '#' --key-column 1,2 --value-column 3
-            """)
+            """
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: "tsv, csv or jsonl. Default: by the file's name, else tsv.") var format: RecordFormat?
     @Option(
         help: ArgumentHelp(
             "The columns of the key: numbers from 1, or names of the header or of JSON members. Default: 1; key for jsonl.",
-            valueName: "a,b"))
+            valueName: "a,b"
+        )
+    )
     var keyColumn: String?
     @Option(help: "What comes between the columns of a key.") var keySeparator = "/"
     @Option(help: "The column of the value, * for the whole record. Default: the one that is left; value for jsonl.")
@@ -36,9 +39,16 @@ struct ImportCommand: AsyncParsableCommand {
     var giveUpAfter = TimeSpan(.seconds(30))
     @Option(help: ArgumentHelp("Write the line and key of each acknowledged record here.", valueName: "path"))
     var acknowledged: String?
-    @Option(help: ArgumentHelp("Keep the number of acknowledged records here, renewed every 100 ms.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp("Keep the number of acknowledged records here, renewed every 100 ms.", valueName: "path")
+    )
     var progressFile: String?
-    @Option(help: ArgumentHelp("Where how far it came is kept. Default: FILE.kvimport; none for standard input.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "Where how far it came is kept. Default: FILE.kvimport; none for standard input.",
+            valueName: "path"
+        )
+    )
     var stateFile: String?
     @Flag(help: "Go on where an earlier import of this file ended.") var resume = false
     @Argument(help: "The file, or - for standard input.") var file: String
@@ -63,9 +73,14 @@ struct ImportCommand: AsyncParsableCommand {
         let format = self.format ?? byName
         let columns = keyColumn ?? (format == .jsonl ? "key" : "1")
         return RecordSpecification(
-            format: format, keyColumns: columns.split(separator: ",").map { Column(String($0)) },
-            keySeparator: Array(keySeparator.utf8), valueColumn: valueColumn.map { Column($0) }, hasHeader: header,
-            comment: comment?.utf8.first, decodesBase64: decodeBase64)
+            format: format,
+            keyColumns: columns.split(separator: ",").map { Column(String($0)) },
+            keySeparator: Array(keySeparator.utf8),
+            valueColumn: valueColumn.map { Column($0) },
+            hasHeader: header,
+            comment: comment?.utf8.first,
+            decodesBase64: decodeBase64
+        )
     }
 
     func run() async throws {
@@ -85,8 +100,10 @@ struct ImportCommand: AsyncParsableCommand {
             let importer = Importer(endpoints: session.endpoints, source: source, options: options) { progress in
                 line.withLock {
                     $0.show(
-                        count: progress.acknowledged, position: progress.bytesRead,
-                        note: progress.retried > 0 ? ", \(progress.retried) sent again" : "")
+                        count: progress.acknowledged,
+                        position: progress.bytesRead,
+                        note: progress.retried > 0 ? ", \(progress.retried) sent again" : ""
+                    )
                 }
             }
             signal(SIGINT, SIG_IGN)
@@ -105,9 +122,14 @@ struct ImportCommand: AsyncParsableCommand {
         guard global.output == .table else {
             let failure = summary.stopped ?? "\(summary.unacknowledged) records are not acknowledged"
             return try writeJSON(
-                summary, ok: summary.isComplete, error: summary.isComplete ? nil : .init(code: "partial", message: failure))
+                summary,
+                ok: summary.isComplete,
+                error: summary.isComplete ? nil : .init(code: "partial", message: failure)
+            )
         }
-        func figure(_ name: String, _ value: String) -> String { name.padding(toLength: 16, withPad: " ", startingAt: 0) + value + "\n" }
+        func figure(_ name: String, _ value: String) -> String {
+            name.padding(toLength: 16, withPad: " ", startingAt: 0) + value + "\n"
+        }
         var text = figure("records", "\(summary.records)") + figure("acknowledged", "\(summary.acknowledged)")
         if summary.acknowledgedEarlier > 0 { text += figure("  earlier", "\(summary.acknowledgedEarlier)") }
         text += figure("sent again", "\(summary.retried)")

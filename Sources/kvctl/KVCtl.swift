@@ -12,9 +12,11 @@ struct KVCtl: AsyncParsableCommand {
             7 partial, 8 not authorised.
             """,
         subcommands: [
-            StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self, ScanCommand.self,
+            StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
+            ScanCommand.self,
             ImportCommand.self, ExportCommand.self, DigestCommand.self,
-        ])
+        ]
+    )
 
     /// As ArgumentParser's own, but a usage error exits with 2 as all our programs do.
     static func main() async {

@@ -81,7 +81,8 @@ func write(_ bytes: [UInt8], to handle: FileHandle = .standardOutput) {
 }
 
 /// Writes a success as the envelope.
-func writeJSON<Payload: Encodable>(_ payload: Payload, ok: Bool = true, error: Envelope<Payload>.Failure? = nil) throws {
+func writeJSON<Payload: Encodable>(_ payload: Payload, ok: Bool = true, error: Envelope<Payload>.Failure? = nil) throws
+{
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let data = try encoder.encode(Envelope(ok: ok, data: payload, error: error))

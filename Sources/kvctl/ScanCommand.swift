@@ -3,7 +3,10 @@ import Foundation
 import KVClient
 
 struct ScanCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "scan", abstract: "List keys in key order, a page at a time.")
+    static let configuration = CommandConfiguration(
+        commandName: "scan",
+        abstract: "List keys in key order, a page at a time."
+    )
 
     @OptionGroup var global: GlobalOptions
     @Option(help: "linearizable, lease or stale.") var consistency = KVClient.Consistency.linearizable
@@ -33,8 +36,13 @@ struct ScanCommand: AsyncParsableCommand {
     func run() async throws {
         let format = global.keyFormat
         var query = ScanQuery(
-            prefix: try prefix.map(format.parse) ?? [], start: try start.map(format.parse) ?? [],
-            end: try end.map(format.parse), isReversed: reverse, keysOnly: keysOnly, consistency: consistency)
+            prefix: try prefix.map(format.parse) ?? [],
+            start: try start.map(format.parse) ?? [],
+            end: try end.map(format.parse),
+            isReversed: reverse,
+            keysOnly: keysOnly,
+            consistency: consistency
+        )
         try await global.perform { session in
             var rows: [ScanPage.Row] = []
             var next = cursor
@@ -50,9 +58,15 @@ struct ScanCommand: AsyncParsableCommand {
                     Payload(
                         rows: rows.map {
                             Payload.Row(
-                                key: JSONBytes($0.key), value: keysOnly ? nil : JSONBytes($0.value),
-                                version: String($0.version), expiresAt: $0.expiresAt > 0 ? $0.expiresAt : nil)
-                        }, cursor: next))
+                                key: JSONBytes($0.key),
+                                value: keysOnly ? nil : JSONBytes($0.value),
+                                version: String($0.version),
+                                expiresAt: $0.expiresAt > 0 ? $0.expiresAt : nil
+                            )
+                        },
+                        cursor: next
+                    )
+                )
             case .table:
                 for row in rows { write(format.show(row.key) + (keysOnly ? "" : "\t" + shownText(row.value)) + "\n") }
                 if let next { write("more: --cursor \(next)\n", to: .standardError) }

@@ -6,7 +6,9 @@ import TextTable
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "One screen: nodes, roles, terms, commit and applied index, lag, alarms, and a verdict; exit 6 if unhealthy.")
+        abstract:
+            "One screen: nodes, roles, terms, commit and applied index, lag, alarms, and a verdict; exit 6 if unhealthy."
+    )
 
     @OptionGroup var global: GlobalOptions
 
@@ -41,7 +43,9 @@ struct StatusCommand: AsyncParsableCommand {
     func run() async throws {
         try await global.perform { session in
             guard !session.httpEndpoints.isEmpty else {
-                throw ValidationError("the HTTP addresses do not follow from the RESP addresses; name them with --http-endpoints")
+                throw ValidationError(
+                    "the HTTP addresses do not follow from the RESP addresses; name them with --http-endpoints"
+                )
             }
             let answers = await session.client.status()
             let verdict = ClusterVerdict(answers)
@@ -50,13 +54,18 @@ struct StatusCommand: AsyncParsableCommand {
                 let nodes = answers.map { answer in
                     let failure: ClientError? = if case .failure(let error) = answer.result { error } else { nil }
                     return Payload.Node(
-                        endpoint: answer.endpoint.description, error: failure?.description,
-                        milliseconds: answer.elapsed / .milliseconds(1), status: failure == nil ? try? answer.result.get() : nil)
+                        endpoint: answer.endpoint.description,
+                        error: failure?.description,
+                        milliseconds: answer.elapsed / .milliseconds(1),
+                        status: failure == nil ? try? answer.result.get() : nil
+                    )
                 }
                 try writeJSON(
-                    Payload(isHealthy: verdict.isHealthy, reasons: verdict.reasons, nodes: nodes), ok: verdict.isHealthy,
+                    Payload(isHealthy: verdict.isHealthy, reasons: verdict.reasons, nodes: nodes),
+                    ok: verdict.isHealthy,
                     error: verdict.isHealthy
-                        ? nil : .init(code: "unhealthy", message: verdict.reasons.joined(separator: "; ")))
+                        ? nil : .init(code: "unhealthy", message: verdict.reasons.joined(separator: "; "))
+                )
             case .table: show(answers, verdict)
             }
             return verdict.isHealthy ? .ok : .unhealthy
@@ -77,7 +86,8 @@ struct StatusCommand: AsyncParsableCommand {
                 Column(title: "LEADER", value: row.leader, align: .right),
                 Column(title: "COMMIT", value: row.commit, align: .right),
                 Column(title: "APPLIED", value: row.applied, align: .right),
-                Column(title: "LAG", value: row.lag, align: .right), Column(title: "LOG", value: row.log, align: .right),
+                Column(title: "LAG", value: row.lag, align: .right),
+                Column(title: "LOG", value: row.log, align: .right),
                 Column(title: "SHARDS", value: row.shards, align: .right),
             ]
         }
@@ -87,7 +97,8 @@ struct StatusCommand: AsyncParsableCommand {
             write(
                 "node \(status.node): \(storage.tables) tables, \(Self.size(storage.tableBytes)); \(storage.flushes) flushes, "
                     + "\(storage.compactions) compactions, \(storage.logCuts) log cuts, "
-                    + "\(storage.snapshotsInstalled) snapshots installed\n")
+                    + "\(storage.snapshotsInstalled) snapshots installed\n"
+            )
         }
         if verdict.isHealthy {
             write("\nhealthy: every node answers and is ready, every group has a leader\n")
@@ -108,12 +119,24 @@ struct StatusCommand: AsyncParsableCommand {
         }
         return status.groups.map { group in
             // How far behind a node is, its leader knows.
-            let leader = all.lazy.flatMap(\.groups).first { $0.id == group.id && $0.role == "leader" && $0.term == group.term }
+            let leader = all.lazy.flatMap(\.groups).first {
+                $0.id == group.id && $0.role == "leader" && $0.term == group.term
+            }
             let lag = group.role == "leader" ? "-" : leader?.lag[status.node].map(String.init) ?? "?"
             return Row(
-                endpoint: answer.endpoint.description, node: status.node, state: state, group: group.id, role: group.role,
-                term: String(group.term), leader: group.leader ?? "?", commit: String(group.commitIndex),
-                applied: String(group.appliedIndex), lag: lag, log: size(group.logBytes), shards: String(group.shards.count))
+                endpoint: answer.endpoint.description,
+                node: status.node,
+                state: state,
+                group: group.id,
+                role: group.role,
+                term: String(group.term),
+                leader: group.leader ?? "?",
+                commit: String(group.commitIndex),
+                applied: String(group.appliedIndex),
+                lag: lag,
+                log: size(group.logBytes),
+                shards: String(group.shards.count)
+            )
         }
     }
 

@@ -11,7 +11,9 @@ import Logging
 // SENDABLE: the simulator runs in one thread.
 final class SimulatedCluster: @unchecked Sendable {
     /// One host: what survives a crash, and what does not.
-    final class Host {
+    ///
+    // SENDABLE: the simulator runs in one thread.
+    final class Host: @unchecked Sendable {
         let id: NodeID
         let disk: SimulatedFileSystem
         let clock: SimulatedClock

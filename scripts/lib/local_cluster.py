@@ -364,8 +364,9 @@ class LocalCluster:
             rows.append(row)
         return rows
 
-    def endpoints(self):
-        return ",".join(f"127.0.0.1:{node.http}" for node in self.nodes)
-
-    def resp_endpoints(self):
-        return ",".join(f"127.0.0.1:{node.resp}" for node in self.nodes)
+    def client_environment(self, nodes=None):
+        """The environment in which kvctl talks to these nodes, all unless given."""
+        chosen = nodes or self.nodes
+        return {**os.environ,
+                "KVCTL_ENDPOINTS": ",".join(f"127.0.0.1:{node.resp}" for node in chosen),
+                "KVCTL_HTTP_ENDPOINTS": ",".join(f"127.0.0.1:{node.http}" for node in chosen)}

@@ -30,7 +30,9 @@ public struct DigestComparison: Sendable, Equatable {
                 answered += 1
                 keysByNode.append(digests.reduce(0) { $0 &+ $1.keys })
                 for digest in digests {
-                    byShard[Place(group: digest.group, shard: digest.shard), default: []].append((answer.endpoint, digest))
+                    byShard[Place(group: digest.group, shard: digest.shard), default: []].append(
+                        (answer.endpoint, digest)
+                    )
                 }
             }
         }
@@ -45,11 +47,13 @@ public struct DigestComparison: Sendable, Equatable {
             for (endpoint, digest) in digests.dropFirst() {
                 if digest.appliedIndex != expected.appliedIndex {
                     differences.append(
-                        "shard \(place.shard): \(first) is at \(expected.appliedIndex), \(endpoint) at \(digest.appliedIndex)")
+                        "shard \(place.shard): \(first) is at \(expected.appliedIndex), \(endpoint) at \(digest.appliedIndex)"
+                    )
                 } else if digest.keys != expected.keys || digest.hash != expected.hash {
                     differences.append(
                         "shard \(place.shard): \(first) has \(expected.keys) keys \(expected.hash), "
-                            + "\(endpoint) \(digest.keys) keys \(digest.hash)")
+                            + "\(endpoint) \(digest.keys) keys \(digest.hash)"
+                    )
                 }
             }
         }

@@ -18,9 +18,10 @@ public struct NodeAnswer<Value: Sendable>: Sendable {
 }
 
 extension KVClient {
-    /// How every node stands, asked in parallel, in the order of the HTTP endpoints. One that is down costs its own deadline
-    /// (`limit`, the request timeout unless given) and no more. Nodes that were not named but that the others announce are
-    /// asked too, and come last.
+    /// How every node stands, asked in parallel, in the order of the HTTP endpoints.
+    ///
+    /// One that is down costs its own deadline (`limit`, the request timeout unless given) and no more. Nodes that were
+    /// not named but that the others announce are asked too, and come last.
     public func status(within limit: Duration? = nil) async -> [NodeAnswer<NodeStatus>] {
         let limit = limit ?? configuration.requestTimeout
         var answers: [NodeAnswer<NodeStatus>] = await ask("/status", configuration.httpEndpoints, limit)
@@ -39,7 +40,9 @@ extension KVClient {
         return answers
     }
 
-    /// The count and content hash of every node's own tablets, asked in parallel. Reads all their data: give it time.
+    /// The count and content hash of every node's own tablets, asked in parallel.
+    ///
+    /// Reads all their data: give it time.
     public func digests(within limit: Duration) async -> [NodeAnswer<[ShardDigest]>] {
         struct Body: Decodable, Sendable {
             let shards: [ShardDigest]

@@ -1,5 +1,7 @@
-/// Why a request was not served. What matters most to a caller of a write is `isOutcomeUnknown`: every other error says
-/// that the write did not take effect.
+/// Why a request was not served.
+///
+/// What matters most to a caller of a write is `isOutcomeUnknown`: every other error says that the write did not take
+/// effect.
 public enum ClientError: Error, Equatable, Sendable {
     /// No endpoint took a connection; nothing was sent. The text names each endpoint and why.
     case cannotConnect(String)

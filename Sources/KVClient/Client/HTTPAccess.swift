@@ -22,6 +22,11 @@ final class HTTPAccess: Sendable {
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: options)
     }
 
+    /// A client that nobody shut down would trap as it goes; where it was, this says so to nobody.
+    deinit {
+        client.shutdown { _ in }
+    }
+
     func shutdown() async {
         // Fails only where it was shut down before, and then there is nothing to do.
         try? await client.shutdown()
@@ -90,6 +95,14 @@ final class HTTPAccess: Sendable {
         case 404: return nil
         default: throw .httpStatus(answer.status, message: Self.message(answer))
         }
+    }
+
+    /// Whether a key can be the last part of a URL's path: URL types drop a path that is not UTF-8 once decoded, and
+    /// resolve dots.
+    ///
+    /// In the query any byte can be.
+    static func canBePath(_ key: [UInt8]) -> Bool {
+        !key.isEmpty && key != [0x2e] && key != [0x2e, 0x2e] && String(validating: key, as: UTF8.self) != nil
     }
 
     /// What an error body says, or its first line.

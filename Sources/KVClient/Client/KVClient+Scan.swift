@@ -72,8 +72,9 @@ public struct ScanPage: Sendable, Equatable {
 }
 
 extension KVClient {
-    /// One page of keys in key order: the first, or the one that a page's `cursor` leads to. A page is linearizable within each
-    /// shard at its own moment; there is no snapshot across shards or pages.
+    /// One page of keys in key order: the first, or the one that a page's `cursor` leads to.
+    ///
+    /// A page is linearizable within each shard at its own moment; there is no snapshot across shards or pages.
     /// - Throws: `ClientError`.
     public func scan(_ query: ScanQuery, cursor: String? = nil) async throws(ClientError) -> ScanPage {
         guard (1...10_000).contains(query.pageSize) else {
@@ -95,6 +96,14 @@ extension KVClient {
         } catch {
             throw .protocolViolation("the listing is not as expected: \(error)")
         }
+    }
+}
+
+extension KVClient {
+    /// A key's value by a listing that starts at it and holds one row.
+    func getByListing(_ key: [UInt8], _ consistency: Consistency) async throws(ClientError) -> [UInt8]? {
+        let page = try await scan(ScanQuery(start: key, end: key + [0], pageSize: 1, consistency: consistency))
+        return page.rows.first { $0.key == key }?.value
     }
 }
 

@@ -89,7 +89,9 @@ public final class KVClient: Sendable {
         http = HTTPAccess(configuration)
     }
 
-    /// Closes every connection; requests in flight fail. The client can not be used afterwards.
+    /// Closes every connection; requests in flight fail.
+    ///
+    /// The client can not be used afterwards.
     public func shutdown() async {
         for slot in slots { slot.shutdown() }
         await http.shutdown()
@@ -100,7 +102,10 @@ public final class KVClient: Sendable {
     /// The value of a key, or nil where it has none.
     /// - Throws: `ClientError`; a read never ends in `.unknownOutcome`.
     public func get(_ key: [UInt8], consistency: Consistency = .linearizable) async throws(ClientError) -> [UInt8]? {
-        guard consistency == .linearizable else { return try await http.get(key, consistency) }
+        guard consistency == .linearizable else {
+            guard HTTPAccess.canBePath(key) else { return try await getByListing(key, consistency) }
+            return try await http.get(key, consistency)
+        }
         switch try await execute([Array("GET".utf8), key], isRead: true) {
         case .null: return nil
         case .bulk(let bytes): return bytes
@@ -138,7 +143,9 @@ public final class KVClient: Sendable {
         return sum
     }
 
-    /// Sends a request of the Redis protocol as it stands. `isRead` says that it changes nothing, so that it may be repeated.
+    /// Sends a request of the Redis protocol as it stands.
+    ///
+    /// `isRead` says that it changes nothing, so that it may be repeated.
     /// - Throws: `ClientError`; an error reply is `.rejected`.
     public func execute(_ words: [[UInt8]], isRead: Bool) async throws(ClientError) -> RESPValue {
         guard !slots.isEmpty else { throw .invalidArgument("no endpoint was given") }

@@ -153,7 +153,9 @@ final class RESPClientHandler: ChannelInboundHandler, @unchecked Sendable {
 
     // MARK: The end
 
-    /// Fails everything in flight with `error` and closes. What was written may have been executed, whatever ended it.
+    /// Fails everything in flight with `error` and closes.
+    ///
+    /// What was written may have been executed, whatever ended it.
     private func end(_ error: ClientError) {
         guard !isClosed else { return }
         isClosed = true

@@ -1,3 +1,4 @@
+import Glibc
 public import NIOCore
 import NIOPosix
 
@@ -97,7 +98,9 @@ public final class RESPConnection: Sendable {
     }
 
     /// Sends requests in one write; each reply, or the loss of the connection, comes to `sink` under the numbers from
-    /// `first` on. The cheap way: no task and no allocation for each request.
+    /// `first` on.
+    ///
+    /// The cheap way: no task and no allocation for each request.
     public func submit(_ commands: RESPCommands, numberedFrom first: UInt64, to sink: any RESPReplySink) {
         guard commands.count > 0 else { return }
         handler.submit(commands, to: .bulk(sink, next: first))
@@ -114,7 +117,7 @@ public final class RESPConnection: Sendable {
         case let error as NIOConnectionError:
             if let first = error.connectionErrors.first { return reason(first.error) }
             return "the name does not resolve"
-        case let error as IOError: return error.description
+        case let error as IOError: return String(cString: strerror(error.errnoCode))
         case let error as ChannelError:
             if case .connectTimeout(let time) = error {
                 return "no connection within \(time.nanoseconds / 1_000_000) ms"

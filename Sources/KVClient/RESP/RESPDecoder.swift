@@ -28,7 +28,9 @@ package struct RESPDecoder {
     /// Whether a reply has begun and is not whole.
     package var isInsideReply: Bool { !open.isEmpty }
 
-    /// The next whole reply, or nil until more bytes come. Takes what it has understood out of `buffer`.
+    /// The next whole reply, or nil until more bytes come.
+    ///
+    /// Takes what it has understood out of `buffer`.
     /// - Throws: what is wrong with the bytes.
     package mutating func next(_ buffer: inout ByteBuffer) throws(RESPError) -> RESPValue? {
         while true {
@@ -53,7 +55,9 @@ package struct RESPDecoder {
         }
     }
 
-    /// `.some(nil)`: an aggregate was opened and no value is whole yet. `nil`: more bytes are needed.
+    /// `.some(nil)`: an aggregate was opened and no value is whole yet.
+    ///
+    /// `nil`: more bytes are needed.
     private mutating func readElement(_ buffer: inout ByteBuffer) throws(RESPError) -> RESPValue?? {
         guard let type = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return nil }
         guard Self.types.contains(type) else { throw .unknownType(type) }

@@ -1,5 +1,6 @@
-/// Takes the replies of requests that were submitted in bulk. Called on the connection's event loop, in order of submission:
-/// do little, never block.
+/// Takes the replies of requests that were submitted in bulk.
+///
+/// Called on the connection's event loop, in order of submission: do little, never block.
 public protocol RESPReplySink: AnyObject, Sendable {
     /// The reply to the request with this number.
     func received(_ reply: RESPValue, for number: UInt64)

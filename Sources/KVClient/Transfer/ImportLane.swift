@@ -36,7 +36,9 @@ final class LaneSink: RESPReplySink, @unchecked Sendable {
     }
 }
 
-/// One endpoint's part in an import: at most one connection, and what is in flight on it. Belongs to the import's thread.
+/// One endpoint's part in an import: at most one connection, and what is in flight on it.
+///
+/// Belongs to the import's thread.
 struct ImportLane {
     enum State {
         case down(until: ContinuousClock.Instant)

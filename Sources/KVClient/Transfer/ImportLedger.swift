@@ -53,7 +53,9 @@ struct ImportLedger {
     private var ready = CircularBuffer<UInt64>()
     /// All wait equally long, so the first is due first.
     private var delayed = CircularBuffer<(due: ContinuousClock.Instant, sequence: UInt64)>()
-    /// The sequence number of the first entry. Sequence numbers count what was admitted, from 0 on.
+    /// The sequence number of the first entry.
+    ///
+    /// Sequence numbers count what was admitted, from 0 on.
     private var base: UInt64 = 0
 
     /// Up to where all is settled.
@@ -126,7 +128,9 @@ struct ImportLedger {
         return (sequence, entries[place].record)
     }
 
-    /// The record was stored. Returns it.
+    /// The record was stored.
+    ///
+    /// Returns it.
     mutating func acknowledge(_ sequence: UInt64) -> Record {
         let record = settle(sequence, as: .acknowledged)
         acknowledged += 1
@@ -134,7 +138,9 @@ struct ImportLedger {
         return record
     }
 
-    /// The record was refused for good. Returns it.
+    /// The record was refused for good.
+    ///
+    /// Returns it.
     mutating func reject(_ sequence: UInt64) -> Record {
         let record = settle(sequence, as: .rejected)
         rejected += 1
@@ -142,8 +148,9 @@ struct ImportLedger {
         return record
     }
 
-    /// The record was not stored, or nobody knows: it is sent again after a while. Sending the same key and value twice does no
-    /// harm, since the import owns its keys while it runs.
+    /// The record was not stored, or nobody knows: it is sent again after a while.
+    ///
+    /// Sending the same key and value twice does no harm, since the import owns its keys while it runs.
     mutating func fail(_ sequence: UInt64, at now: ContinuousClock.Instant) {
         let place = place(sequence)
         precondition(entries[place].state == .inFlight, "record \(sequence) is \(entries[place].state)")

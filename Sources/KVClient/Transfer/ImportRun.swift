@@ -1,7 +1,9 @@
 import Foundation
 import NIOCore
 
-/// One import under way. Everything here belongs to the import's thread.
+/// One import under way.
+///
+/// Everything here belongs to the import's thread.
 struct ImportRun {
     enum Event: Sendable {
         case feed(RecordFeed.Event)

@@ -16,7 +16,9 @@ public struct ImportOptions: Sendable {
     public var connectTimeout: Duration
     /// The import gives up after this long without a single acknowledgement.
     public var giveUpAfter: Duration
-    /// Where how far it came is kept; nil for nowhere. Removed once every record is acknowledged.
+    /// Where how far it came is kept; nil for nowhere.
+    ///
+    /// Removed once every record is acknowledged.
     public var stateFile: String?
     /// Whether to go on from the state file, where there is one.
     public var resumes: Bool

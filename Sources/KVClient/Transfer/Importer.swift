@@ -24,7 +24,9 @@ public final class Importer: Sendable {
     private let progress: @Sendable (ImportProgress) -> Void
     private let mailbox = Mailbox<ImportRun.Event>()
 
-    /// An import over these endpoints. `progress` is called about every 100 ms, on the import's thread.
+    /// An import over these endpoints.
+    ///
+    /// `progress` is called about every 100 ms, on the import's thread.
     public init(
         endpoints: [Endpoint],
         source: any ByteSource,
@@ -39,7 +41,9 @@ public final class Importer: Sendable {
         group = eventLoopGroup ?? MultiThreadedEventLoopGroup.singleton
     }
 
-    /// Runs it to the end. A summary that is not complete says what is missing.
+    /// Runs it to the end.
+    ///
+    /// A summary that is not complete says what is missing.
     /// - Throws: `ImportError` where nothing was sent, or a file of the import itself can not be written.
     public func run() async throws(ImportError) -> ImportSummary {
         let result: Result<ImportSummary, ImportError> = await withCheckedContinuation { continuation in

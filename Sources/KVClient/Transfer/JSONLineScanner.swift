@@ -155,7 +155,9 @@ struct JSONLineScanner {
         while let byte = peek(), byte == 0x20 || byte == 0x09 || byte == 0x0d || byte == 0x0a { position += 1 }
     }
 
-    /// Passes over space and then `token`, where that is what follows. Inside a string no space may follow a token that matters.
+    /// Passes over space and then `token`, where that is what follows.
+    ///
+    /// Inside a string no space may follow a token that matters.
     private mutating func take(_ token: Unicode.Scalar) -> Bool {
         if token != "\\" && token != "u" { skipSpace() }
         guard peek() == UInt8(ascii: token) else { return false }

@@ -40,7 +40,9 @@ public struct RecordReader {
         isHeaderRead = !specification.hasHeader || specification.format == .jsonl
     }
 
-    /// Gives the next piece of the file. Everything before it must have been taken.
+    /// Gives the next piece of the file.
+    ///
+    /// Everything before it must have been taken.
     public mutating func feed(_ piece: [UInt8]) {
         parser.feed(piece)
     }
@@ -149,8 +151,10 @@ public struct RecordReader {
         return (key, try bytes(specification.valueColumn ?? .name("value"), members))
     }
 
-    /// A member's bytes: a string's text, anything else as written. A member that is missing is looked for under its name with
-    /// `64` behind, in base64, as `export` writes what is not text.
+    /// A member's bytes: a string's text, anything else as written.
+    ///
+    /// A member that is missing is looked for under its name with `64` behind, in base64, as `export` writes what is
+    /// not text.
     private func bytes(_ column: Column, _ members: [String: JSONLineScanner.Member]) throws(RecordError) -> [UInt8] {
         guard column != .whole else { return Array(parser.column(0)) }
         let name = column.description

@@ -47,7 +47,7 @@ package enum ShardScan {
     /// - Throws: where a row is damaged or a file cannot be read.
     package static func page<Store: RowStore>(
         _ request: ScanRequest,
-        over shards: [ShardReader<Store>],
+        over shards: [PinnedShard<Store>],
         time: UInt64
     ) throws(ApplyError) -> ScanPage {
         let (lower, upper) = request.rowBounds
@@ -55,7 +55,9 @@ package enum ShardScan {
         guard lower.lexicographicallyPrecedes(upper) else { return page }
         var walks: [ShardWalk<Store>] = []
         for shard in shards {
-            walks.append(try ShardWalk(shard, lower: lower, upper: upper, isReversed: request.isReversed))
+            walks.append(
+                try ShardWalk(
+                    shard.reader, at: shard.snapshot, lower: lower, upper: upper, isReversed: request.isReversed))
         }
         let limit = min(max(request.limit, 1), ScanRequest.limitMax)
         var bytes = 0
@@ -85,12 +87,12 @@ package enum ShardScan {
     /// - Complexity: O(rows).
     /// - Throws: where a row is damaged or a file cannot be read.
     package static func count<Store: RowStore>(
-        over shards: [ShardReader<Store>],
+        over shards: [PinnedShard<Store>],
         time: UInt64
     ) throws(ApplyError) -> UInt64 {
         var count: UInt64 = 0
         for shard in shards {
-            var walk = try ShardWalk(shard)
+            var walk = try ShardWalk(shard.reader, at: shard.snapshot)
             while walk.isInside {
                 if !(try walk.row()).isExpired(at: time) { count += 1 }
                 try walk.step()

@@ -1,5 +1,5 @@
 import KVBase
-import KVEnvironment
+package import KVEnvironment
 import KVRaft
 import KVService
 import KVStorage
@@ -16,11 +16,12 @@ extension GroupReplica {
         sweptShards += 1
         let shard = pinned[place]
         let epoch = shard.mark.epoch
-        var sweeper = sweepers[shard.shard] ?? Sweeper()
+        let before = sweepers[shard.shard] ?? Sweeper()
         // The sweep is logged later than now, so what has expired by now has expired by then.
         let time = max(machine.loggedTime, host.clock.wallMilliseconds)
         isSweeping = true
         workers.submit { [weak self, home = host.home] in
+            var sweeper = before
             let result = Result { try sweeper.round(shard, time: time) }
             let after = sweeper
             home.execute { [weak self] in self?.swept(shard.shard, epoch, after, result) }

@@ -50,6 +50,8 @@ package final class GroupReplica: @unchecked Sendable {
     var inMemory: Deque<(index: LogIndex, bytes: Int)> = []
     var inMemoryBytes = 0
     var isSweeping = false
+    /// The term in which a command to the controller was proposed.
+    var controlTerm: Term = 0
     var sweptShards = 0
     var sweepers: [ShardID: Sweeper] = [:]
     /// The newest write that is durable here.

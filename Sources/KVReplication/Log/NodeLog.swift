@@ -63,14 +63,18 @@ package struct NodeLogEvents: Sendable {
     /// Proposals are to be refused meanwhile: what is left of the current segment is for terms, votes and
     /// configurations.
     package var spaceChanged: @Sendable (FileError?) -> Void
+    /// A segment was dropped: `firstIndex` of groups may have grown.
+    package var dropped: @Sendable () -> Void
 
     /// Handlers.
     package init(
         failed: @escaping @Sendable (LogError) -> Void = { _ in },
-        spaceChanged: @escaping @Sendable (FileError?) -> Void = { _ in }
+        spaceChanged: @escaping @Sendable (FileError?) -> Void = { _ in },
+        dropped: @escaping @Sendable () -> Void = {}
     ) {
         self.failed = failed
         self.spaceChanged = spaceChanged
+        self.dropped = dropped
     }
 }
 
@@ -100,6 +104,8 @@ package final class NodeLog: @unchecked Sendable {
     package private(set) var failure: LogError?
     /// Why the next segment cannot be made; nil where there is room.
     package private(set) var spaceFailure: FileError?
+    /// Whether there is no room for the next segment.
+    package var isDiskFull: Bool { spaceFailure != nil }
     /// How many bytes wait or are being written.
     package private(set) var queuedBytes = 0
     /// How many segments were dropped.
@@ -114,6 +120,8 @@ package final class NodeLog: @unchecked Sendable {
     let pool: any WorkerPool
     let home: any Scheduler
     var groups: [GroupID: GroupLogIndex]
+    /// Through where each group let its entries go.
+    private var released: [GroupID: LogIndex] = [:]
     private let options: NodeLogOptions
     private let preparer: SegmentPreparer
     private var segments: NodeLogSegments
@@ -189,13 +197,12 @@ package final class NodeLog: @unchecked Sendable {
         lane?.submit(.reset(group, cut, completion: completion))
     }
 
-    /// Lets a group's entries up to and including `cut` go; the group's manifest has recorded the cut, durably.
+    /// Lets a group's entries up to and including `cut` go; the group's manifest has recorded the cut, durably. They stay readable until
+    /// their segment is dropped.
     package func cut(_ group: GroupID, to cut: LogCut) {
         home.preconditionIsCurrent("the node's log")
-        var index = groups[group] ?? GroupLogIndex()
-        guard cut.index > index.cut.index else { return }
-        index.advance(to: cut)
-        groups[group] = index
+        guard cut.index > releasedThrough(group) else { return }
+        released[group] = cut.index
         lane?.submit(.cut(group, cut))
         dropSegments()
     }
@@ -204,6 +211,7 @@ package final class NodeLog: @unchecked Sendable {
     package func forget(_ group: GroupID) {
         home.preconditionIsCurrent("the node's log")
         groups[group] = nil
+        released[group] = nil
         segments.forget(group)
         lane?.submit(.forget(group))
         dropSegments()
@@ -221,7 +229,7 @@ package final class NodeLog: @unchecked Sendable {
 
     // MARK: What is there
 
-    /// The first index that the group's log has, one past its cut.
+    /// The first index that can be read of the group's log.
     package func firstIndex(_ group: GroupID) -> LogIndex { groups[group]?.firstIndex ?? 1 }
 
     /// The last durable index of the group's log.
@@ -241,8 +249,13 @@ package final class NodeLog: @unchecked Sendable {
     /// Which groups keep the oldest segment although more than `retainedBytes` are held; their tablets are to be flushed.
     package var oldestPinned: [PinnedLog] {
         guard segments.bytes > options.retainedBytes, segments.segments.count > 1 else { return [] }
-        return segments.pins { [groups] in groups[$0]?.cut.index ?? 0 }
+        return segments.pins { releasedThrough($0) }
             .map { PinnedLog(group: $0.group, throughIndex: $0.through, bytes: segments.bytes) }
+    }
+
+    /// Through where a group's entries may go.
+    private func releasedThrough(_ group: GroupID) -> LogIndex {
+        max(released[group] ?? 0, groups[group]?.cut.index ?? 0)
     }
 
     // MARK: Results
@@ -327,9 +340,13 @@ package final class NodeLog: @unchecked Sendable {
     /// a gap in the log.
     private func dropSegments() {
         guard !isDropping, failure == nil, segments.bytes > options.retainedBytes else { return }
-        guard segments.canDropOldest({ [groups] in groups[$0]?.cut.index ?? 0 }) else { return }
+        guard segments.canDropOldest({ releasedThrough($0) }) else { return }
         isDropping = true
         let segment = segments.dropOldest()
+        for (group, last) in segment.lastIndexes {
+            guard let term = groups[group]?.term(at: last) else { continue }
+            groups[group]?.advance(to: LogCut(index: last, term: term))
+        }
         let path = directory + "/" + LogFormat.segmentName(segment.number)
         pool.submit { [self] in
             let error: FileError?
@@ -350,6 +367,7 @@ package final class NodeLog: @unchecked Sendable {
         guard error == nil else { return }
         isDropping = false
         segmentsDropped += 1
+        events.dropped()
         dropSegments()
     }
 }
