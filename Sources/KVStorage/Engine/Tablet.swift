@@ -164,7 +164,13 @@ struct BackgroundState: Sendable {
     var compactsAll = false
     var compactAllWaiters: [@Sendable (Result<Void, StorageError>) -> Void] = []
 
-    var isIdle: Bool { !isFlushing && !isCompacting && !isInstalling }
+    /// Whether no job runs.
+    ///
+    /// A flush or compaction whose edit waits for its retry is not running.
+    var isIdle: Bool {
+        !isInstalling && (!isFlushing || installs.contains { $0.memtable != nil })
+            && (!isCompacting || installs.contains { $0.memtable == nil })
+    }
 }
 
 /// Somebody who waits until a memtable, and so all before it, is in tables.
