@@ -92,6 +92,10 @@ extension RaftCore {
                 .acknowledgedLogMissing(at: message.from, match: tracker[place].match, last: message.rejectHint)
             )
         }
+        if tracker[place].state == .snapshot {
+            if tracker[place].snapshotMessage?.index == message.index { reportSnapshotFailed(message.from) }
+            return
+        }
         // The follower's log holds nothing above the hint that this one could hold; what this log holds above the hint's term
         // the follower cannot hold. Both together skip a term for each probe.
         var hint = min(message.rejectHint, log.lastIndex)

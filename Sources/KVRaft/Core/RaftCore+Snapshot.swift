@@ -102,8 +102,14 @@ extension RaftCore {
         if let leader { acknowledge(through: offer.index, to: leader) }
     }
 
-    /// The snapshot that was to be installed is not: the leader will be heard again.
+    /// The snapshot that was to be installed is not, or its data never came: tells the leader, which may make another.
     package mutating func snapshotRefused() {
+        guard let offer = installing else { return }
         installing = nil
+        guard let leader else { return }
+        sendInTerm(
+            Message(
+                .appendResponse, from: replica, to: leader, term: term, index: offer.index, isRejected: true,
+                rejectHint: log.lastIndex))
     }
 }
