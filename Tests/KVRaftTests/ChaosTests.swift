@@ -45,9 +45,9 @@ struct ChaosTests {
         ("acknowledged before the sync", .acknowledgeBeforeSync),
     ])
     func `a planted bug is found`(_ name: String, _ bug: PlantedBugs) throws {
-        for start: UInt64 in [0, 10_000] {
+        for start: UInt64 in [0, 10_000, 20_000] {
             var found: (seed: UInt64, failure: any Error)?
-            for seed in start..<(start + 60) where found == nil {
+            for seed in start..<(start + 300) where found == nil {
                 do {
                     var chaos = try Chaos(seed: seed, changesMembership: false, plantedBugs: bug)
                     try chaos.run(steps: 2_000)
@@ -70,6 +70,7 @@ struct Chaos {
     private let cluster: TestCluster
     private let changesMembership: Bool
     private var leaders: [Term: ReplicaID] = [:]
+    private var firstCommits: [Term: LogIndex] = [:]
     private var committed: [Entry] = []
     private var checkedCounts: [ReplicaID: Int] = [:]
     private var reads: [UInt64: LogIndex] = [:]
@@ -265,9 +266,24 @@ struct Chaos {
                 if let other = leaders[core.term], other != host.replica {
                     throw ChaosFailure(description: "\(other) and \(host.replica) lead term \(core.term)")
                 }
-                if leaders.updateValue(host.replica, forKey: core.term) == nil { count("elections") }
+                if leaders.updateValue(host.replica, forKey: core.term) == nil {
+                    count("elections")
+                    firstCommits[core.term] = core.commit
+                    for entry in committed where entry.index > core.commit && core.term(at: entry.index) != entry.term {
+                        throw ChaosFailure(description: "\(host.replica) leads without committed \(entry.term)/\(entry.index)")
+                    }
+                }
+                if core.commit > firstCommits[core.term, default: 0], core.term(at: core.commit) != core.term {
+                    throw ChaosFailure(description: "term \(core.term) committed an older one's \(core.commit) by counting")
+                }
             }
             try checkApplied(host)
+            let durable = core.durableIndex
+            guard durable <= host.disk.lastIndex,
+                durable <= host.disk.cutIndex || host.disk.entry(at: durable)?.term == core.term(at: durable)
+            else {
+                throw ChaosFailure(description: "\(host.replica) takes \(durable) for durable, the disk holds another")
+            }
             for read in host.ready {
                 if let needed = reads[read.context], read.index < needed {
                     throw ChaosFailure(

@@ -32,6 +32,24 @@ struct TestDisk {
         cutTerm = term
     }
 
+    func entry(at index: LogIndex) -> Entry? {
+        index > cutIndex && index <= lastIndex ? entries[Int(index - cutIndex) - 1] : nil
+    }
+
+    /// Throws where a message promises what this disk does not hold.
+    func check(promise message: Message) throws {
+        let isKept: Bool
+        switch message.kind {
+        case .voteResponse where !message.isRejected:
+            isKept = hardState.term > message.term || (hardState.term == message.term && hardState.vote == message.to)
+        case .appendResponse where !message.isRejected:
+            isKept = lastIndex >= message.index && hardState.term >= message.term
+        default:
+            return
+        }
+        guard isKept else { throw ChaosFailure(description: "\(message.from) promised what is not durable: \(message.kind)") }
+    }
+
     func read(_ request: EntryRequest) -> [Entry] {
         guard request.first > cutIndex, request.first <= lastIndex else { return [] }
         let start = Int(request.first - cutIndex) - 1
@@ -98,6 +116,7 @@ final class TestHost {
         while core.hasEffects {
             core.takeEffects(into: &effects)
             core.checkInvariants()
+            for message in effects.messagesNow { try disk.check(promise: message) }
             outbox += effects.messagesNow
             if effects.needsPersisting || !effects.messagesAfterPersist.isEmpty {
                 writes.append(
