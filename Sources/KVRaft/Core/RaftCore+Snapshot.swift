@@ -22,7 +22,9 @@ extension RaftCore {
         trace(.snapshotNeeded(by: peer, atLeast: log.applied))
     }
 
-    /// The data of a snapshot has arrived at a follower: tells its core. Repeated with heartbeats until the follower answers.
+    /// The data of a snapshot has arrived at a follower: tells its core.
+    ///
+    /// Repeated with heartbeats until the follower answers.
     package mutating func snapshotDelivered(
         to peer: ReplicaID,
         index: LogIndex,
@@ -109,7 +111,14 @@ extension RaftCore {
         guard let leader else { return }
         sendInTerm(
             Message(
-                .appendResponse, from: replica, to: leader, term: term, index: offer.index, isRejected: true,
-                rejectHint: log.lastIndex))
+                .appendResponse,
+                from: replica,
+                to: leader,
+                term: term,
+                index: offer.index,
+                isRejected: true,
+                rejectHint: log.lastIndex
+            )
+        )
     }
 }

@@ -32,6 +32,16 @@ struct TestDisk {
         cutTerm = term
     }
 
+    /// Starts as `RestoredState.founding` does; the place of the entry that never was is taken.
+    mutating func found() {
+        let founding = RestoredState.founding(ReplicaID(1), configuration: configuration)
+        cutIndex = founding.cutIndex
+        cutTerm = founding.cutTerm
+        applied = founding.applied
+        hardState = founding.hardState
+        state = [Entry(index: 1, term: 0, kind: .empty, time: 0, checksum: 0, payload: [])]
+    }
+
     func entry(at index: LogIndex) -> Entry? {
         index > cutIndex && index <= lastIndex ? entries[Int(index - cutIndex) - 1] : nil
     }
@@ -47,7 +57,9 @@ struct TestDisk {
         default:
             return
         }
-        guard isKept else { throw ChaosFailure(description: "\(message.from) promised what is not durable: \(message.kind)") }
+        guard isKept else {
+            throw ChaosFailure(description: "\(message.from) promised what is not durable: \(message.kind)")
+        }
     }
 
     func read(_ request: EntryRequest) -> [Entry] {
@@ -95,19 +107,34 @@ final class TestHost {
     }
 
     private static func start(
-        _ replica: ReplicaID, _ settings: RaftSettings, _ disk: TestDisk, _ seed: UInt64, _ evicting: Int
+        _ replica: ReplicaID,
+        _ settings: RaftSettings,
+        _ disk: TestDisk,
+        _ seed: UInt64,
+        _ evicting: Int
     ) throws -> RaftCore {
         let evicted = disk.entries.prefix(evicting)
         var runs: [TermRun] = []
-        for entry in evicted where runs.last?.term != entry.term { runs.append(TermRun(first: entry.index, term: entry.term)) }
+        for entry in evicted where runs.last?.term != entry.term {
+            runs.append(TermRun(first: entry.index, term: entry.term))
+        }
         return try RaftCore(
             settings,
             restored: RestoredState(
-                replica: replica, hardState: disk.hardState, configuration: disk.configuration, cutIndex: disk.cutIndex,
-                cutTerm: disk.cutTerm, evictedTerms: runs, evictedThrough: disk.cutIndex + LogIndex(evicted.count),
+                replica: replica,
+                hardState: disk.hardState,
+                configuration: disk.configuration,
+                cutIndex: disk.cutIndex,
+                cutTerm: disk.cutTerm,
+                evictedTerms: runs,
+                evictedThrough: disk.cutIndex + LogIndex(evicted.count),
                 evictedConfigurations: evicted.filter { $0.kind == .configuration }.map(\.index),
-                entries: Array(disk.entries.dropFirst(evicting)), applied: disk.applied, lastTime: 0),
-            seed: seed)
+                entries: Array(disk.entries.dropFirst(evicting)),
+                applied: disk.applied,
+                lastTime: 0
+            ),
+            seed: seed
+        )
     }
 
     /// Takes effects until there are none.
@@ -121,8 +148,12 @@ final class TestHost {
             if effects.needsPersisting || !effects.messagesAfterPersist.isEmpty {
                 writes.append(
                     Write(
-                        entries: effects.entries, hardState: effects.hardState, ticket: effects.ticket,
-                        messages: effects.messagesAfterPersist))
+                        entries: effects.entries,
+                        hardState: effects.hardState,
+                        ticket: effects.ticket,
+                        messages: effects.messagesAfterPersist
+                    )
+                )
             }
             try apply(effects.entriesToApply)
             ready += effects.readsReady
