@@ -86,7 +86,7 @@ let modules: [Module] = [
     Module("KVRESP", .library, ["KVBase", "KVService", "KVTelemetry"], nioCore + logging),
     Module(
         "KVHTTP", .library, ["KVBase", "KVService", "KVTelemetry"],
-        nioCore + logging + [("Hummingbird", "hummingbird")]),
+        nioCore + logging + [("Hummingbird", "hummingbird"), ("ServiceLifecycle", "swift-service-lifecycle")]),
     Module("KVClient", .library, ["KVBase"], nioCore + [("AsyncHTTPClient", "async-http-client")]),
     Module("KVConfiguration", .library, ["KVBase", "CLibYAML"]),
     Module(
@@ -138,7 +138,7 @@ let modules: [Module] = [
     Module("KVRESPTests", .test, ["KVBase", "KVService", "KVRESP", "KVTelemetry", "KVFakeService"], nioCore + [("NIOEmbedded", "swift-nio")]),
     Module(
         "KVHTTPTests", .test, ["KVBase", "KVService", "KVHTTP", "KVTelemetry", "KVFakeService"],
-        [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]),
+        nioCore + [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
