@@ -39,10 +39,13 @@ package final class GroupStore: @unchecked Sendable {
     package func path(_ name: String) -> String { directory + "/" + name }
 
     /// Opens or makes the directory of a group.
-    /// - Parameter initial: what a new group starts with; nil where it must be there already.
+    /// `initial` says what a new group starts with.
     /// - Throws: `damaged`, `file`.
     package static func open(
-        _ directory: String, fileSystem: any FileSystem, workers: any WorkerPool, home: any Scheduler,
+        _ directory: String,
+        fileSystem: any FileSystem,
+        workers: any WorkerPool,
+        home: any Scheduler,
         initial: () -> GroupManifestState
     ) throws(Failure) -> GroupStore {
         do {
@@ -69,9 +72,12 @@ package final class GroupStore: @unchecked Sendable {
         self.durable = durable
     }
 
-    /// Changes the state in one synced edit. `completion` is called on the home scheduler.
+    /// Changes the state in one synced edit.
+    ///
+    /// `completion` is called on the home scheduler.
     package func change(
-        _ body: (inout GroupManifestState) -> Void, completion: @escaping @Sendable ((any Error)?) -> Void
+        _ body: (inout GroupManifestState) -> Void,
+        completion: @escaping @Sendable ((any Error)?) -> Void
     ) {
         durable.change(body, completion: completion)
     }
@@ -90,7 +96,9 @@ package final class GroupStore: @unchecked Sendable {
     }
 
     private static func removeStrays(
-        _ directory: String, _ state: GroupManifestState, _ fileSystem: any FileSystem
+        _ directory: String,
+        _ state: GroupManifestState,
+        _ fileSystem: any FileSystem
     ) throws(FileError) {
         let live = Set(state.tablets.map(\.directory))
         for name in try fileSystem.list(directory) where !name.hasPrefix("MANIFEST") && !live.contains(name) {
@@ -99,7 +107,9 @@ package final class GroupStore: @unchecked Sendable {
     }
 }
 
-/// The manifest's file. One thread at a time.
+/// The manifest's file.
+///
+/// One thread at a time.
 ///
 /// SENDABLE: `DurableState` calls it from one job at a time.
 private final class ManifestFile: @unchecked Sendable {
