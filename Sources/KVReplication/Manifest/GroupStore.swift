@@ -38,8 +38,8 @@ package final class GroupStore: @unchecked Sendable {
     /// The path of something in the group's directory.
     package func path(_ name: String) -> String { directory + "/" + name }
 
-    /// Opens or makes the directory of a group.
-    /// `initial` says what a new group starts with.
+    /// Opens or makes the directory of a group; `initial` says what a new one starts with.
+    ///
     /// - Throws: `damaged`, `file`.
     package static func open(
         _ directory: String,
