@@ -1,5 +1,6 @@
 import HTTPTypes
 import Hummingbird
+import KVBase
 import KVService
 import KVTelemetry
 import Logging
@@ -23,7 +24,7 @@ struct HTTPEdge: HTTPResponder {
 
     func respond(to request: Request, context: HTTPContext) async throws -> Response {
         let started = NIODeadline.now()
-        let requestID = requestID(request, context)
+        let requestID = requestID(request)
         var endpoint = Endpoint.unknown
         var response: Response
         do throws(HTTPFailure) {
@@ -151,13 +152,14 @@ struct HTTPEdge: HTTPResponder {
     }
 
     /// The client's `X-Request-Id` where it is one, else one of our own.
-    private func requestID(_ request: Request, _ context: HTTPContext) -> String {
+    private func requestID(_ request: Request) -> String {
         if let given = request.headers[.requestID], (1...128).contains(given.utf8.count),
             given.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7f })
         {
             return given
         }
-        return context.id
+        // Not the logger's: a handler that keeps no metadata has none.
+        return hexadecimal(UInt64.random(in: 0 ... .max))
     }
 }
 

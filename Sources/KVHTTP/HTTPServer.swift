@@ -58,7 +58,7 @@ package struct HTTPServer: Service {
             ),
             onServerRunning: { [onListening, logger] channel in
                 guard let address = channel.localAddress else { return }
-                logger.info("serving HTTP", metadata: ["address": "\(address)"])
+                logger.info("serving HTTP", metadata: .keys([.address: "\(address)"]))
                 onListening(address)
             },
             eventLoopGroupProvider: .shared(group),

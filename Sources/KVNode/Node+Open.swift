@@ -78,6 +78,15 @@ private struct NodeOpener {
         try fileSystem.createDirectory(directory)
         try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
         let lock = try takeLock(directory + "/LOCK")
+        do {
+            return try open(directory, lock)
+        } catch {
+            lock.release()
+            throw error
+        }
+    }
+
+    private func open(_ directory: String, _ lock: any FileLock) throws -> NodeParts {
         let identity = try IdentityStore.open(
             directory, cluster: settings.clusterID, node: settings.node, fileSystem: fileSystem,
             workers: environment.background, home: environment.home, randomness: environment.randomness)
@@ -172,18 +181,11 @@ private struct NodeOpener {
         bytes.append(littleEndian: identity.node.rawValue)
         bytes.append(littleEndian: identity.incarnation.rawValue)
         let cuts = stores.mapValues { LogCut(index: $0.state.cutIndex, term: $0.state.cutTerm) }
-        let opened = try NodeLog.open(
+        // A log that ends before a group's cut has lost nothing: what the cut covers is in the tablets, and was dropped or never came
+        // (a snapshot). What is lost past it shows as damage of the log, or as a tablet that is ahead of it.
+        return try NodeLog.open(
             fileSystem, directory: settings.logDirectory ?? settings.dataDirectory + "/log", identity: bytes,
             home: environment.home, lane: environment.logLane, pool: environment.background, options: options, cuts: cuts)
-        for (id, store) in stores.sorted(by: { $0.key < $1.key }) {
-            guard let group = opened.recovered.groups[id], group.isBehindManifest,
-                store.state.installedIndex != store.state.cutIndex
-            else { continue }
-            throw NodeError(
-                "the log ends before index \(store.state.cutIndex) of group \(id), which was durable: acknowledged entries are lost."
-                    + " This node must not vote with what is left: move its data directory away and replace the node")
-        }
-        return opened
     }
 
     // MARK: Tablets

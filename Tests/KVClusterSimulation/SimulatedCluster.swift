@@ -11,7 +11,9 @@ import Logging
 // SENDABLE: the simulator runs in one thread.
 final class SimulatedCluster: @unchecked Sendable {
     /// One host: what survives a crash, and what does not.
-    final class Host {
+    ///
+    // SENDABLE: the simulator runs in one thread.
+    final class Host: @unchecked Sendable {
         let id: NodeID
         let disk: SimulatedFileSystem
         let clock: SimulatedClock
@@ -24,6 +26,8 @@ final class SimulatedCluster: @unchecked Sendable {
         var refusal: String?
         /// How long a disk job takes, at most, in nanoseconds.
         var diskNanosecondsMax = 400_000
+        /// How long a write of the log takes, at most, in nanoseconds; the log may have a disk of its own.
+        var logNanosecondsMax = 400_000
 
         init(id: NodeID, disk: SimulatedFileSystem, clock: SimulatedClock) {
             self.id = id
@@ -61,12 +65,12 @@ final class SimulatedCluster: @unchecked Sendable {
     private static func settings(for id: NodeID, members: [NodeSettings.Member], options: SimulationOptions) -> NodeSettings {
         var settings = NodeSettings(node: id, members: members, dataDirectory: "data")
         settings.shardCount = 4
-        settings.logSegmentBytes = 64 * 1024
-        settings.group.retainedLogBytes = 96 * 1024
+        settings.logSegmentBytes = 32 * 1024
+        settings.group.retainedLogBytes = 48 * 1024
         settings.group.entryBytesMax = 2_048
         settings.group.appendBytesMax = 4_096
         settings.group.raftBugs = options.raftBugs
-        settings.tablet.memtableBytes = 16 * 1024
+        settings.tablet.memtableBytes = 8 * 1024
         settings.blockCacheBytes = 256 * 1024
         settings.plantedBugs = options.bugs
         return settings
@@ -87,9 +91,9 @@ final class SimulatedCluster: @unchecked Sendable {
         let readers = world.makeWorkerPool("readers", in: domain)
         let background = world.makeWorkerPool("background", in: domain)
         home.jobCost = { UInt64(random.below(20_000)) }
-        logLane.jobCost = { UInt64(50_000 + random.below(host.diskNanosecondsMax)) }
+        logLane.jobCost = { UInt64(50_000 + random.below(host.logNanosecondsMax)) }
         readers.jobCost = { UInt64(20_000 + random.below(host.diskNanosecondsMax)) }
-        background.jobCost = { UInt64(100_000 + random.below(4 * host.diskNanosecondsMax)) }
+        background.jobCost = { UInt64(50_000 + random.below(host.diskNanosecondsMax)) }
         let environment = NodeEnvironment(
             fileSystem: host.disk, home: home, logLane: logLane, readers: readers, background: background, clock: host.clock,
             randomness: random)

@@ -1,4 +1,3 @@
-package import KVBase
 package import KVNode
 package import KVRaft
 

@@ -108,6 +108,8 @@ final class FileNode {
         let shared = max(start, min(end, content.count))
         durable.withUnsafeMutableBytes { durable in
             content.withUnsafeBytes { content in
+                // A sector beyond the shortened content has nothing to copy.
+                guard start < shared else { return }
                 UnsafeMutableRawBufferPointer(rebasing: durable[start..<shared])
                     .copyMemory(from: UnsafeRawBufferPointer(rebasing: content[start..<shared]))
             }

@@ -101,6 +101,14 @@ final class TabletHarness {
     /// Ends this life without a word.
     func stop() { domain.kill() }
 
+    /// Opens the tablet without holding it against the model.
+    func openAndLook() throws -> Tablet {
+        domain = SimulatedDomain("node")
+        world = SimulatedWorld(seed: randomness.next())
+        tablet = try Tablet.open(Self.options(disk, world, domain, randomness, durable, adjust))
+        return tablet
+    }
+
     func reopen() throws {
         domain = SimulatedDomain("node")
         world = SimulatedWorld(seed: randomness.next())

@@ -32,6 +32,8 @@ extension RaftCore {
             entry.kind == .configuration && entry.index > log.applied && entry.index <= log.applying,
             "configuration entry \(entry.index) outside \(log.applied)…\(log.applying)"
         )
+        // On top of nothing a change gives another configuration than the others have: see RestoredState.founding.
+        guard !tracker.configuration.voters.isEmpty else { throw .configurationRefused(.noVoterToStartFrom) }
         let change = try decodeChange(entry.payload)
         let changed: Configuration
         do {

@@ -2,7 +2,7 @@
 ///
 /// It finds accidents, not attacks.
 ///
-/// Eight bytes at a time are mixed in by a full 64 × 64 bit multiplication whose halves are folded together (the step of wyhash and
+/// Sixteen bytes at a time are mixed in by a full 64 × 64 bit multiplication whose halves are folded together (the step of wyhash and
 /// of folded multiplication in general); the length goes in with the last bytes. The result depends on nothing but the bytes.
 package struct ContentHash: Sendable, Equatable {
     /// The hash of what was added so far.
@@ -19,11 +19,15 @@ package struct ContentHash: Sendable, Equatable {
 
     /// Adds bytes and how many they are.
     ///
-    /// - Complexity: O(bytes), about a nanosecond for eight.
+    /// - Complexity: O(bytes), about two nanoseconds for sixteen.
     package mutating func add(_ bytes: UnsafeRawBufferPointer) {
         var offset = 0
-        while bytes.count - offset >= 8 {
-            add(UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)))
+        while bytes.count - offset >= 16 {
+            value = Self.mix(value ^ Self.word(bytes, offset), Self.word(bytes, offset + 8) ^ 0xd6e8_feb8_6659_fd93)
+            offset += 16
+        }
+        if bytes.count - offset >= 8 {
+            add(Self.word(bytes, offset))
             offset += 8
         }
         var tail: UInt64 = 0
@@ -37,6 +41,12 @@ package struct ContentHash: Sendable, Equatable {
         add(UInt64(bytes.count))
     }
 
+    @inline(__always)
+    private static func word(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UInt64 {
+        UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+    }
+
+    @inline(__always)
     private static func mix(_ a: UInt64, _ b: UInt64) -> UInt64 {
         let product = a.multipliedFullWidth(by: b)
         // The sum keeps a factor of zero from wiping out what came before.

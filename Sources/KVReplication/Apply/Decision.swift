@@ -36,7 +36,34 @@ package struct Decision {
     /// Whether the reply carries the value from before, where there was one.
     package var returnsPrevious = false
     /// Why it failed.
-    package var error: ServiceError?
+    package var failure: Failure?
+
+    /// Why a write fails.
+    ///
+    /// Without text: a decision costs no allocation.
+    package enum Failure: Equatable, Sendable {
+        case isRead
+        case keepsExpiry
+        case expiryTooFar
+        case notAnInteger
+        case sumTooLarge(Int64, Int64)
+        case valueTooLong(Int)
+
+        /// The same for a person and for the edges' tables.
+        package var error: ServiceError {
+            switch self {
+            case .isRead: ServiceError(.badRequest, "a read stands in the log")
+            case .keepsExpiry: ServiceError(.badRequest, "an expire that keeps the expiry changes nothing")
+            case .expiryTooFar:
+                ServiceError(.outOfRange, "the expiry is past what 63 bits of milliseconds hold")
+            case .notAnInteger: ServiceError(.notAnInteger, "the value is not a decimal number of 64 bits")
+            case .sumTooLarge(let number, let amount):
+                ServiceError(.outOfRange, "\(number) and \(amount) together leave 64 bits")
+            case .valueTooLong(let length):
+                ServiceError(.outOfRange, "a value of \(length) bytes, over \(Limits.valueBytesMax)")
+            }
+        }
+    }
 
     /// Whether the request's effect or answer depends on the row.
     package static func readsRow(_ request: Request) -> Bool {
@@ -60,12 +87,12 @@ package struct Decision {
         let live: StoredValue? = if let row, !row.isExpired(at: time) { row } else { nil }
         switch request.body {
         case .get, .head:
-            self.init(failing: .badRequest, "a read stands in the log")
+            self.init(failing: .isRead)
         case .advanceTime:
             self.init(change: .none, outcome: .done)
         case .put(let value, let condition, let expiry):
             self.init(putting: value, condition, expiry, live, time)
-            returnsPrevious = request.flags.contains(.returnPrevious) && error == nil
+            returnsPrevious = request.flags.contains(.returnPrevious) && failure == nil
         case .delete(let condition):
             self.init(deleting: condition, live, isBlind: !Self.readsRow(request))
             returnsPrevious = request.flags.contains(.returnPrevious)
@@ -87,9 +114,9 @@ package struct Decision {
         self.integer = integer
     }
 
-    private init(failing code: ServiceError.Code, _ message: String) {
+    private init(failing failure: Failure) {
         self.init(change: .none, outcome: .failed)
-        error = ServiceError(code, message)
+        self.failure = failure
     }
 
     private init(
@@ -104,7 +131,7 @@ package struct Decision {
             return
         }
         guard let moment = expiry.moment(at: time, keeping: live?.expiresAt ?? 0) else {
-            self.init(failing: .outOfRange, "the expiry is past what 63 bits of milliseconds hold")
+            self.init(failing: .expiryTooFar)
             return
         }
         self.init(
@@ -127,7 +154,7 @@ package struct Decision {
 
     private init(expiring expiry: Expiry, _ rule: ExpireRule, _ live: StoredValue?, _ time: UInt64) {
         guard expiry != .keep else {
-            self.init(failing: .badRequest, "an expire that keeps the expiry changes nothing")
+            self.init(failing: .keepsExpiry)
             return
         }
         guard let live else {
@@ -135,7 +162,7 @@ package struct Decision {
             return
         }
         guard let moment = expiry.moment(at: time, keeping: 0) else {
-            self.init(failing: .outOfRange, "the expiry is past what 63 bits of milliseconds hold")
+            self.init(failing: .expiryTooFar)
             return
         }
         let isPermanent = expiry == .none
@@ -160,12 +187,12 @@ package struct Decision {
 
     private init(adding amount: Int64, _ live: StoredValue?) {
         guard let number = live.map({ decimal($0.bytes) }) ?? .some(0) else {
-            self.init(failing: .notAnInteger, "the value is not a decimal number of 64 bits")
+            self.init(failing: .notAnInteger)
             return
         }
         let (sum, overflows) = number.addingReportingOverflow(amount)
         guard !overflows else {
-            self.init(failing: .outOfRange, "\(number) and \(amount) together leave 64 bits")
+            self.init(failing: .sumTooLarge(number, amount))
             return
         }
         self.init(change: .setNumber(sum, expiresAt: live?.expiresAt ?? 0), outcome: .number, integer: sum)
@@ -175,7 +202,7 @@ package struct Decision {
         let present = live?.bytes ?? .empty
         let length = present.count + suffix.count
         guard length <= Limits.valueBytesMax else {
-            self.init(failing: .outOfRange, "a value of \(length) bytes, over \(Limits.valueBytesMax)")
+            self.init(failing: .valueTooLong(length))
             return
         }
         self.init(

@@ -31,7 +31,8 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
     /// The highest time of an applied entry; what stale reads go by.
     package private(set) var loggedTime: UInt64
 
-    private var machines: [ShardID: ShardStateMachine<Store>]
+    /// By the shard's number; nil where the group does not have the shard.
+    private var machines: [ShardStateMachine<Store>?]
     /// The shards of the entry at hand, in the order of their first commands.
     private var touched: [ShardStateMachine<Store>] = []
     /// How many of `touched` are prepared and written; -1 where the entry is not prepared.
@@ -44,17 +45,23 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
     ///
     /// - Precondition: no shard occurs twice.
     package init(_ machines: [ShardStateMachine<Store>]) {
-        self.machines = Dictionary(uniqueKeysWithValues: machines.map { ($0.shard, $0) })
+        self.machines = []
+        for machine in machines {
+            let number = Int(machine.shard.rawValue)
+            while self.machines.count <= number { self.machines.append(nil) }
+            precondition(self.machines[number] == nil, "shard \(number) occurs twice")
+            self.machines[number] = machine
+        }
         loggedTime = machines.map(\.mark.loggedTime).max() ?? 0
     }
 
     /// The state machine of a shard.
-    package subscript(shard: ShardID) -> ShardStateMachine<Store>? { machines[shard] }
+    package subscript(shard: ShardID) -> ShardStateMachine<Store>? {
+        shard.rawValue < machines.count ? machines[Int(shard.rawValue)] : nil
+    }
 
     /// The shards, ascending.
-    package var shards: [ShardStateMachine<Store>] {
-        machines.values.sorted { $0.shard < $1.shard }
-    }
+    package var shards: [ShardStateMachine<Store>] { machines.compactMap { $0 } }
 
     /// Applies the next entry, or goes on with the one that was blocked or stalled.
     ///
@@ -92,7 +99,7 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
 
     /// Takes rows that were read for the blocked entry.
     package func deliver(_ rows: FetchedRows, for shard: ShardID) {
-        machines[shard]?.deliver(rows)
+        self[shard]?.deliver(rows)
     }
 
     /// Hands over the replies to the entry applied last, by the commands' ordinals, shard by shard.
@@ -140,7 +147,7 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
     private func distribute(_ payload: UnsafeRawBufferPointer, _ wantsReplies: Bool) throws(DecodingError) {
         var reader = EntryReader(payload)
         while let command = try reader.next() {
-            guard let machine = machines[command.shard] else {
+            guard let machine = self[command.shard] else {
                 if wantsReplies { strays.append(command) }
                 continue
             }

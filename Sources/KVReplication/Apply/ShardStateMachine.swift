@@ -44,6 +44,8 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     private var missing: [[UInt8]] = []
     private var fetched = FetchedRows()
     private var replies: [StagedReply] = []
+    /// Why replies of this entry failed.
+    private var faults: [ServiceError] = []
     private var keyBytes: [UInt8] = []
     private var rowBytes: [UInt8] = []
 
@@ -85,6 +87,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         wantsReplies: Bool
     ) throws(ApplyError) -> Preparation {
         replies.removeAll(keepingCapacity: true)
+        if !faults.isEmpty { faults.removeAll() }
         guard entry.index > mark.appliedIndex else { return .skipped }
         batch.removeAll()
         stagedBytes = 0
@@ -136,7 +139,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
                         expiresAt: staged.expiresAt,
                         integer: staged.integer,
                         value: value,
-                        error: staged.error
+                        error: staged.fault < 0 ? nil : faults[staged.fault]
                     )
                 )
             }
@@ -200,7 +203,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
             let decision = Decision(request, row: stored, time: time)
             answer.outcome = decision.outcome
             answer.integer = decision.integer
-            answer.error = decision.error
+            if let failure = decision.failure { answer.fault = note(failure.error) }
             if isLive {
                 answer.version = row.version
                 answer.expiresAt = row.expiresAt
@@ -212,9 +215,8 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
             let size = request.key.count + rowBytes.count + 24
             guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
                 answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
-                answer.error = ServiceError(
-                    .overloaded,
-                    "one log entry rewrites too many bytes of shard \(shard); retry"
+                answer.fault = note(
+                    ServiceError(.overloaded, "one log entry rewrites too many bytes of shard \(shard); retry")
                 )
                 return
             }
@@ -284,8 +286,13 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
 
     private func reply(_ command: EntryCommand, failing code: ServiceError.Code, _ message: String) {
         var answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
-        answer.error = ServiceError(code, message)
+        answer.fault = note(ServiceError(code, message))
         replies.append(answer)
+    }
+
+    private func note(_ fault: ServiceError) -> Int {
+        faults.append(fault)
+        return faults.count - 1
     }
 
     // MARK: Present rows
@@ -367,7 +374,8 @@ private struct StagedReply {
     var expiresAt: UInt64 = 0
     var integer: Int64 = 0
     var value: Range<Int>?
-    var error: ServiceError?
+    /// Which of the faults says why it failed; -1 for none.
+    var fault = -1
     /// Whether the row was written or removed.
     var changed = false
 

@@ -19,6 +19,7 @@ extension Tablet {
                 }
                 return
             }
+            if state.isRecovering { return }
             if case .readOnly = state.state { return }
             if !state.installs.isEmpty, !state.isInstalling, now >= state.retryAt {
                 state.isInstalling = true

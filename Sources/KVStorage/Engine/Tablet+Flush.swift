@@ -49,7 +49,7 @@ extension Tablet {
         edit.added = tables.map { VersionEdit.Added(level: 0, table: $0) }
         edit.mark = memtable.mark
         edit.lastSequence = memtable.lastSequence
-        if memtable.logNumber != 0 { edit.logNumber = memtable.logNumber + 1 }
+        if memtable.logNumberAfter != 0 { edit.logNumber = memtable.logNumberAfter }
         let bytes = tables.reduce(0) { $0 + $1.size }
         let install = PendingInstall(
             edit: edit,
@@ -69,7 +69,9 @@ extension Tablet {
             counters.flushedBytes.add(bytes, ordering: .relaxed)
             recover()
             options.onDurable?(mark)
-            journal?.removeOld(before: background.withLock { $0.logNumber })
+            if options.durability != .external {
+                TabletJournal.removeSegments(options, before: background.withLock { $0.logNumber })
+            }
         case .failure: counters.failures.add(1, ordering: .relaxed)
         }
         scheduleWork()

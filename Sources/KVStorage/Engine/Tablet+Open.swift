@@ -6,9 +6,12 @@ extension Tablet {
     /// Makes an empty tablet in `options.directory`, which holds none yet.
     ///
     /// Durable at return. Call from a storage thread.
-    /// - Throws: `file`.
+    /// - Throws: `file`, also where there is a tablet already.
     package static func create(_ options: TabletOptions, mark: TabletMark = TabletMark()) throws(StorageError) -> Tablet
     {
+        guard !exists(options.fileSystem, options.directory) else {
+            throw .file(FileError(.create, path: options.directory, reason: .exists))
+        }
         var state = ManifestState()
         state.mark = mark
         state.nextFileNumber = 2
@@ -109,6 +112,7 @@ extension Tablet {
         if case .log(let synchronizes) = options.durability {
             try tablet.openJournal(synchronizes: synchronizes)
         }
+        tablet.background.withLock { $0.isRecovering = false }
         tablet.scheduleWork()
         return tablet
     }

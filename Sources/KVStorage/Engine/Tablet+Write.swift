@@ -22,7 +22,11 @@ extension Tablet {
             try seal(room: Memtable.worstCase(entries: batch.count, bytes: batch.payloadBytes))
         }
         let first = visible.load(ordering: .relaxed) + 1
-        if let journal { try journal.append(batch, firstSequence: first, mark: mark) }
+        if let journal {
+            do throws(StorageError) {
+                try journal.append(batch, firstSequence: first, mark: mark)
+            } catch { throw journalFailed(error) }
+        }
         apply(batch, firstSequence: first, mark: mark)
         sealIfFull()
     }
@@ -65,26 +69,28 @@ extension Tablet {
         let capacity = max(options.memtableCapacity, room + 4096)
         if active.isClean && room <= active.capacity - SkipList.firstFree { return }
         let sealed = active
-        let logNumber = journal?.number ?? 0
+        // Only this scheduler seals: the count does not grow between here and the exchange.
+        guard sealed.isClean || background.withLock({ $0.sealed.count < options.sealedHardMax }) else {
+            counters.stalls.add(1, ordering: .relaxed)
+            scheduleWork()
+            throw .memtablesFull
+        }
+        if let journal, !sealed.isClean {
+            do throws(StorageError) {
+                sealed.logNumberAfter = try journal.roll()
+            } catch { throw journalFailed(error) }
+        }
         let next = Memtable(
             id: nextMemtableID,
             capacity: capacity,
             mark: sealed.mark,
             lastSequence: sealed.lastSequence,
-            logNumber: UInt64(logNumber),
             shared: options.shared
         )
-        let isTaken = background.withLock { state -> Bool in
-            guard sealed.isClean || state.sealed.count < options.sealedHardMax else { return false }
+        background.withLock { state in
             if !sealed.isClean { state.sealed.append(sealed) }
             state.active = next
             publishView(state, active: next)
-            return true
-        }
-        guard isTaken else {
-            counters.stalls.add(1, ordering: .relaxed)
-            scheduleWork()
-            throw .memtablesFull
         }
         nextMemtableID += 1
         active = next

@@ -154,6 +154,8 @@ struct BackgroundState: Sendable {
     /// No flush or install is tried before this time.
     var retryAt: UInt64 = 0
     var compactionRetryAt: UInt64 = 0
+    /// Open has not finished: no job starts.
+    var isRecovering = true
     var isClosing = false
     var isClosed = false
     var closeCompletion: (@Sendable () -> Void)?
@@ -162,7 +164,13 @@ struct BackgroundState: Sendable {
     var compactsAll = false
     var compactAllWaiters: [@Sendable (Result<Void, StorageError>) -> Void] = []
 
-    var isIdle: Bool { !isFlushing && !isCompacting && !isInstalling }
+    /// Whether no job runs.
+    ///
+    /// A flush or compaction whose edit waits for its retry is not running.
+    var isIdle: Bool {
+        !isInstalling && (!isFlushing || installs.contains { $0.memtable != nil })
+            && (!isCompacting || installs.contains { $0.memtable == nil })
+    }
 }
 
 /// Somebody who waits until a memtable, and so all before it, is in tables.

@@ -28,6 +28,10 @@ package struct TabletOptions: Sendable {
     package var shared: SharedResources
     /// What makes writes durable.
     package var durability = Durability.external
+    /// The size of a segment of the tablet's own log.
+    package var logSegmentBytes: UInt64 = 64 << 20
+    /// Whether segments are filled with zeros ahead of their use.
+    package var preparesLogSegments = true
     /// A memtable is sealed at this size.
     package var memtableBytes = 16 << 20
     /// How many sealed memtables make the pressure 1.

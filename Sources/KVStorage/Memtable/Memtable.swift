@@ -15,8 +15,6 @@ final class Memtable: @unchecked Sendable {
     let id: UInt64
     let list: SkipList
     let capacity: Int
-    /// The log (own WAL) whose records this memtable holds; 0 in the external mode.
-    let logNumber: UInt64
 
     // Owned by the writer until the seal.
     private(set) var used = SkipList.firstFree
@@ -25,6 +23,10 @@ final class Memtable: @unchecked Sendable {
     private(set) var mark: TabletMark
     private(set) var firstIndex: LogIndexOrNone = .none
     private(set) var lastSequence: UInt64
+    /// Where the tablet has a log of its own: all records of this memtable lie before this segment.
+    ///
+    /// Set at the seal.
+    var logNumberAfter: UInt64 = 0
     /// When the first batch came, by the monotonic clock.
     private(set) var bornNanoseconds: UInt64 = 0
     private let tails: UnsafeMutablePointer<UInt32>
@@ -45,7 +47,6 @@ final class Memtable: @unchecked Sendable {
         capacity: Int,
         mark: TabletMark,
         lastSequence: UInt64,
-        logNumber: UInt64 = 0,
         shared: SharedResources
     ) {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
@@ -53,7 +54,6 @@ final class Memtable: @unchecked Sendable {
         self.capacity = capacity
         self.mark = mark
         self.lastSequence = lastSequence
-        self.logNumber = logNumber
         self.shared = shared
         let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
         list = SkipList(base: memory)

@@ -37,7 +37,7 @@ private func decide(_ row: Row?, _ fill: (inout RequestBatch, UnsafeRawBufferPoi
             let decoded = try Request(request)
             let present = row == nil || !Decision.readsRow(decoded) ? nil : try StoredValue(stored)
             let decision = Decision(decoded, row: present, time: now)
-            var said = Said(outcome: decision.outcome, integer: decision.integer, code: decision.error?.code)
+            var said = Said(outcome: decision.outcome, integer: decision.integer, code: decision.failure?.error.code)
             switch decision.change {
             case .none: said.change = "none"
             case .remove: said.change = "remove"
