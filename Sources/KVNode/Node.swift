@@ -237,6 +237,8 @@ extension Node: GroupObserver {
     }
 
     package func groupStopped(_ group: GroupReplica, reason: String) {
+        // The node said so itself.
+        guard !isStopping else { return }
         alarms["group-\(group.id)-stopped"] = "group \(group.id) stopped on this node: \(reason)"
         log.critical("group stopped", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
     }
