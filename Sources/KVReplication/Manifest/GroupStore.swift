@@ -52,10 +52,15 @@ package final class GroupStore: @unchecked Sendable {
             try fileSystem.createDirectory(directory)
             let path = directory + "/MANIFEST"
             let isNew = !fileSystem.exists(path)
+            // The manifest is durable before the first tablet is made: tablets without it are a loss, not left-overs.
+            if isNew, let name = try fileSystem.list(directory).first(where: { !$0.hasPrefix("MANIFEST") }) {
+                throw Failure.damaged("\(path) is missing although \(directory)/\(name) is there")
+            }
             let state = isNew ? initial() : try read(path, fileSystem)
             let file = ManifestFile(fileSystem: fileSystem, directory: directory)
             try file.rewrite(state)
-            if isNew { try fileSystem.synchronizeDirectory(parentDirectory(of: directory)) }
+            // Also where it is not new: the process that made it may have ended before this.
+            try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
             try removeStrays(directory, state, fileSystem)
             return GroupStore(directory, DurableState(state, workers: workers, home: home) { try file.append($0) })
         } catch let failure as Failure {
