@@ -24,7 +24,10 @@ struct MembershipTests {
     }
 
     private func leaveJoint(_ cluster: TestCluster) throws {
-        for host in cluster.hosts where host.leaveJointWanted { try host.propose(.leaveJoint) }
+        for host in cluster.hosts where host.leaveJointWanted && host.core.role == .leader {
+            host.leaveJointWanted = false
+            try host.propose(.leaveJoint)
+        }
         try cluster.settle()
     }
 
@@ -132,6 +135,33 @@ struct MembershipTests {
         try cluster.settle()
         #expect(leader.texts == ["without 1"])
         #expect(cluster[1].texts.isEmpty)
+    }
+
+    @Test func `what a removed replica answers does not end the leader's term`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(3))]))
+        try cluster.settle()
+        for kind: MessageKind in [.appendResponse, .heartbeatResponse, .voteResponse, .preVoteResponse] {
+            #expect(throws: RaftError.unknownPeer(ReplicaID(3))) {
+                try cluster[1].core.step(Message(kind, from: ReplicaID(3), to: ReplicaID(1), term: 9, isRejected: true))
+            }
+        }
+        #expect(cluster[1].core.role == .leader)
+        #expect(cluster[1].core.term == 1)
+    }
+
+    @Test func `a replica that knows no configuration takes no change into effect`() throws {
+        let host = try TestHost(ReplicaID(4), settings: TestCluster.settings(), disk: TestDisk(), seed: 1)
+        let change = ConfigurationChange(items: [.init(.addVoter, ReplicaID(4))])
+        let entry = Entry(index: 1, term: 1, kind: .configuration, time: 0, checksum: 0, payload: change.encoded)
+        try host.core.step(
+            Message(.append, from: ReplicaID(1), to: ReplicaID(4), term: 1, commit: 1, entries: [entry])
+        )
+        try host.run()
+        #expect(host.core.applied == 1)
+        #expect(host.core.configuration.voters.isEmpty)
+        #expect(!host.core.isPromotable)
     }
 
     @Test func `a group shrinks to one voter and commits alone what waits`() throws {

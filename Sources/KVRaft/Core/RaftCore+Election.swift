@@ -67,6 +67,7 @@ extension RaftCore {
         drawElectionTimeout()
         transferTarget = nil
         pendingConfigurationIndex = 0
+        askedToLeaveJoint = false
         uncommittedBytes = 0
         tracker.reset(lastIndex: log.lastIndex, settings: settings)
         output.snapshotsToSend.removeAll()
