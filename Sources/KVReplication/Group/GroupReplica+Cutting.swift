@@ -10,6 +10,8 @@ extension GroupReplica {
     /// The cut point is the minimum over the tablets of the first unflushed index less one, or the applied index where nothing is unflushed.
     /// The manifest has it, synced, before the log may drop anything.
     package func noteFlushes() {
+        noteStorage()
+        host.turnEnd.ask()
         guard stopReason == nil, !isInstalling, !isCutting else { return }
         let unflushed = machine.tablets.compactMap { $0.tablet.firstUnflushedIndex }.min()
         let index = unflushed.map { $0 - 1 } ?? core.applied

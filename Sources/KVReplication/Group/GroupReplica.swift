@@ -49,6 +49,10 @@ package final class GroupReplica: @unchecked Sendable {
     /// The applied entries that are still in memory.
     var inMemory: Deque<(index: LogIndex, bytes: Int)> = []
     var inMemoryBytes = 0
+    /// Whether no write is taken, since the disk has no room.
+    var isStorageFull = false
+    /// Whether nothing is proposed, since memtables wait for their flush.
+    var isStorageBehind = false
     var isSweeping = false
     /// The term in which a command to the controller was proposed.
     var controlTerm: Term = 0
@@ -114,6 +118,7 @@ package final class GroupReplica: @unchecked Sendable {
         guard stopReason == nil else { return }
         core.tick()
         let now = host.clock.monotonicNanoseconds
+        noteStorage()
         proposals.expire(at: now)
         reads.expire(at: now)
         barriers.expire(at: now, ServiceError(.timeout, "group \(id) did not confirm the read in time; try again"))
@@ -178,8 +183,8 @@ package final class GroupReplica: @unchecked Sendable {
                 )
                 return
             }
-            if let refusal = writeRefusal {
-                origin.fail(refusal)
+            guard !isStorageFull else {
+                origin.fail(diskFullError)
                 return
             }
             proposals.add(request, origin: origin)
@@ -192,18 +197,14 @@ package final class GroupReplica: @unchecked Sendable {
         }
     }
 
-    /// Why no write is taken now, where that is so for other reasons than leadership.
-    var writeRefusal: ServiceError? {
-        if host.log.isDiskFull || machine.tablets.contains(where: { $0.tablet.isDiskFull }) {
-            return ServiceError(
-                .diskFull,
-                "the disk of the leader is full: free space or add some; writes resume by themselves"
-            )
-        }
-        if machine.tablets.contains(where: { $0.tablet.pressure >= 1 }) {
-            return ServiceError(.overloaded, "storage is behind with flushing and compaction; try again, or send less")
-        }
-        return nil
+    /// Looks at what writes must wait for; asked of every tablet, so once a tick and not once a write.
+    func noteStorage() {
+        isStorageFull = host.log.isDiskFull || machine.tablets.contains { $0.tablet.isDiskFull }
+        isStorageBehind = machine.tablets.contains { $0.tablet.pressure >= 1 }
+    }
+
+    private var diskFullError: ServiceError {
+        ServiceError(.diskFull, "the disk of the leader is full: free space or add some; writes resume by themselves")
     }
 
     // MARK: The end of a turn
@@ -222,6 +223,8 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     private func propose() {
+        // Flushes are behind: writes wait here, bounded, and not in the memtables.
+        guard !isStorageBehind else { return }
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
             guard let filled = proposals.takeFilled() else { return }
             let payload = filled.entry.payload
@@ -229,7 +232,7 @@ package final class GroupReplica: @unchecked Sendable {
                 let place = try propose(.commands, payload)
                 proposals.wait(filled, index: place.index, term: place.term)
             } catch {
-                proposals.forget(bytes: payload.count)
+                proposals.forget(bytes: filled.bytes)
                 for origin in filled.origins {
                     origin.fail(
                         ServiceError(.overloaded, "the log takes no more before some of it is committed; try again")
@@ -362,7 +365,7 @@ package final class GroupReplica: @unchecked Sendable {
     /// Leadership is lost: what was not proposed yet is for someone else, and so are all reads without an index.
     private func giveBack() {
         while let filled = proposals.takeFilled() {
-            proposals.forget(bytes: filled.entry.payload.count)
+            proposals.forget(bytes: filled.bytes)
             filled.forEachRequest { bytes, item, origin in observer?.reroute(bytes, item: item, origin: origin) }
         }
         for batch in reads.takeUnconfirmed() { returnToRouter(batch) }
