@@ -16,7 +16,9 @@ package struct ByteReader {
     /// All the bytes.
     package let bytes: UnsafeRawBufferPointer
     /// Where the next read starts; 0 … bytes.count.
-    package private(set) var offset: Int
+    @inlinable package var offset: Int { position }
+
+    @usableFromInline var position: Int
 
     /// Reads `bytes` from `offset` on.
     /// - Precondition: `0 <= offset <= bytes.count`.
@@ -29,41 +31,44 @@ package struct ByteReader {
     @usableFromInline
     init(unchecked bytes: UnsafeRawBufferPointer, _ offset: Int) {
         self.bytes = bytes
-        self.offset = offset
+        self.position = offset
     }
 
     /// How many bytes are left.
-    package var remaining: Int { bytes.count - offset }
+    @inlinable package var remaining: Int { bytes.count - offset }
 
     /// Whether nothing is left.
-    package var isAtEnd: Bool { offset == bytes.count }
+    @inlinable package var isAtEnd: Bool { offset == bytes.count }
 
     /// The next byte.
     /// - Throws: `truncated` at the end.
+    @inlinable
     package mutating func readByte() throws(DecodingError) -> UInt8 {
         guard offset < bytes.count else { throw .truncated(offset: offset) }
-        defer { offset += 1 }
+        defer { position += 1 }
         return bytes[offset]
     }
 
     /// The next fixed-width little-endian number.
     /// - Throws: `truncated` where fewer bytes are left.
+    @inlinable
     package mutating func readLittleEndian<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(DecodingError) -> T {
         let size = MemoryLayout<T>.size
         guard remaining >= size else { throw .truncated(offset: offset) }
-        defer { offset += size }
+        defer { position += size }
         return T(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: T.self))
     }
 
     /// The next LEB128 number.
     /// - Throws: `truncated` or `badVarint`.
+    @inlinable
     package mutating func readVarint() throws(DecodingError) -> UInt64 {
         let start = offset
         var result: UInt64 = 0
         var shift: UInt64 = 0
         while offset < bytes.count {
             let byte = bytes[offset]
-            offset += 1
+            position += 1
             if shift == 63 && byte > 1 { throw .badVarint(offset: start) }
             result |= UInt64(byte & 0x7f) << shift
             if byte < 0x80 { return result }
@@ -75,14 +80,16 @@ package struct ByteReader {
 
     /// The next `count` bytes, as a view into the same memory.
     /// - Throws: `truncated` where fewer are left or `count` is negative.
+    @inlinable
     package mutating func readBytes(_ count: Int) throws(DecodingError) -> UnsafeRawBufferPointer {
         guard count >= 0, count <= remaining else { throw .truncated(offset: offset) }
-        defer { offset += count }
+        defer { position += count }
         return UnsafeRawBufferPointer(rebasing: bytes[offset..<(offset + count)])
     }
 
     /// A varint length and that many bytes, as a view into the same memory.
     /// - Throws: `truncated` or `badVarint`.
+    @inlinable
     package mutating func readLengthPrefixed() throws(DecodingError) -> UnsafeRawBufferPointer {
         let start = offset
         let length = try readVarint()

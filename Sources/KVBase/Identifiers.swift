@@ -14,7 +14,9 @@ package struct NodeID: Hashable, Comparable, Sendable, RawRepresentable, CustomS
     package var description: String { String(rawValue) }
 }
 
-/// A voter's or learner's id inside one Raft group. Never reused: a host that lost its log comes back under a new one.
+/// A voter's or learner's id inside one Raft group.
+///
+/// Never reused: a host that lost its log comes back under a new one.
 package struct ReplicaID: Hashable, Comparable, Sendable, RawRepresentable, CustomStringConvertible {
     /// The number, 1…; 0 stands for "nobody" on disk and on the wire.
     package let rawValue: UInt64
@@ -91,7 +93,8 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     }
     /// The id written as 32 hexadecimal digits, or nil where `text` is not that.
     package init?(_ text: String) {
-        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16), let low = UInt64(text.suffix(16), radix: 16)
+        guard text.utf8.count == 32, let high = UInt64(text.prefix(16), radix: 16),
+            let low = UInt64(text.suffix(16), radix: 16)
         else { return nil }
         self.init(high: high, low: low)
     }
@@ -99,8 +102,9 @@ package struct ClusterID: Hashable, Sendable, CustomStringConvertible {
     package var description: String { hexadecimal(high) + hexadecimal(low) }
 }
 
-/// Which life of a data directory this is: 64 random bits, drawn when the directory is created. A known node id that shows
-/// another incarnation has lost its data, and is refused.
+/// Which life of a data directory this is: 64 random bits, drawn when the directory is created.
+///
+/// A known node id that shows another incarnation has lost its data, and is refused.
 package struct Incarnation: Hashable, Sendable, RawRepresentable, CustomStringConvertible {
     /// The bits.
     package let rawValue: UInt64

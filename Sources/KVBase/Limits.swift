@@ -1,4 +1,6 @@
-/// Bounds that formats and every edge share. What can be configured is configured elsewhere, never past these.
+/// Bounds that formats and every edge share.
+///
+/// What can be configured is configured elsewhere, never past these.
 package enum Limits {
     /// The longest key that any format holds, in bytes.
     package static let keyBytesMax = 64 * 1024

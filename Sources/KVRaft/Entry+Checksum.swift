@@ -7,6 +7,12 @@ extension Entry {
         let start = CRC32C.checksum(of: UInt64(group.rawValue) << 8 | UInt64(kind.rawValue))
         return CRC32C.checksum(payload, seed: CRC32C.checksum(of: time, seed: start))
     }
+
+    /// Whether the entry carries the checksum of its parts in `group`.
+    /// - Complexity: O(payload).
+    package func holdsChecksum(group: GroupID) -> Bool {
+        checksum == Self.checksum(group: group, kind: kind, time: time, payload: payload)
+    }
 }
 
 /// What a leader is asked to put into the log; the core gives it its index and term.

@@ -1,6 +1,8 @@
 import KVBase
 
-/// What every edge speaks to. Any thread.
+/// What every edge speaks to.
+///
+/// Any thread.
 package protocol KeyValueService: AnyObject, Sendable {
     /// Serves the requests of a batch and hands each one's reply to `sink`, exactly once. The batch is copied from, not kept.
     /// Requests of one batch to one shard take effect in their order. A write is answered after a majority has it on stable
@@ -47,9 +49,13 @@ package struct ScanRequest: Sendable, Equatable {
     package var end: [UInt8]?
     /// Only keys that start with this.
     package var prefix: [UInt8]
-    /// How many keys at most, 1 … 10,000. Pages also end after about 4 MiB of keys and values.
+    /// How many keys at most, 1 … 10,000.
+    ///
+    /// Pages also end after about 4 MiB of keys and values.
     package var limit: Int
-    /// Whether to go from the end to the start. `start` and `end` stay the lower and upper bound.
+    /// Whether to go from the end to the start.
+    ///
+    /// `start` and `end` stay the lower and upper bound.
     package var isReversed: Bool
     /// Whether values are left out.
     package var keysOnly: Bool
@@ -58,8 +64,13 @@ package struct ScanRequest: Sendable, Equatable {
 
     /// A scan of these keys.
     package init(
-        start: [UInt8] = [], end: [UInt8]? = nil, prefix: [UInt8] = [], limit: Int = 100, isReversed: Bool = false,
-        keysOnly: Bool = false, consistency: Consistency = .linearizable
+        start: [UInt8] = [],
+        end: [UInt8]? = nil,
+        prefix: [UInt8] = [],
+        limit: Int = 100,
+        isReversed: Bool = false,
+        keysOnly: Bool = false,
+        consistency: Consistency = .linearizable
     ) {
         self.start = start
         self.end = end

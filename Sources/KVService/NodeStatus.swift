@@ -2,7 +2,9 @@ package import KVBase
 
 /// How a node stands, as `/status` and `kvctl status` show it.
 package struct NodeStatus: Sendable, Equatable {
-    /// A replica's part in its group. The number is `raft_state`.
+    /// A replica's part in its group.
+    ///
+    /// The number is `raft_state`.
     package enum Role: Int, Sendable {
         case follower = 0
         case candidate = 1
@@ -29,7 +31,7 @@ package struct NodeStatus: Sendable, Equatable {
         package var firstIndex: LogIndex
         /// The last index in the log.
         package var lastIndex: LogIndex
-        /// The bytes that the group's entries take in the log.
+        /// The bytes that the node's log, which all groups share, takes on the disk.
         package var logBytes: UInt64
         /// On the leader: how many entries each follower is behind the log's end.
         package var lag: [NodeID: UInt64]
@@ -38,8 +40,17 @@ package struct NodeStatus: Sendable, Equatable {
 
         /// A group's standing with these parts.
         package init(
-            id: GroupID, replica: ReplicaID, role: Role, term: Term, leader: NodeID?, commitIndex: LogIndex,
-            appliedIndex: LogIndex, firstIndex: LogIndex, lastIndex: LogIndex, logBytes: UInt64, lag: [NodeID: UInt64],
+            id: GroupID,
+            replica: ReplicaID,
+            role: Role,
+            term: Term,
+            leader: NodeID?,
+            commitIndex: LogIndex,
+            appliedIndex: LogIndex,
+            firstIndex: LogIndex,
+            lastIndex: LogIndex,
+            logBytes: UInt64,
+            lag: [NodeID: UInt64],
             shards: [ShardID]
         ) {
             self.id = id
@@ -114,8 +125,15 @@ package struct NodeStatus: Sendable, Equatable {
 
     /// A node's standing with these parts.
     package init(
-        node: NodeID, cluster: ClusterID, incarnation: Incarnation, softwareVersion: String, isReady: Bool, alarms: [String],
-        groups: [Group], peers: [Peer], storage: Storage
+        node: NodeID,
+        cluster: ClusterID,
+        incarnation: Incarnation,
+        softwareVersion: String,
+        isReady: Bool,
+        alarms: [String],
+        groups: [Group],
+        peers: [Peer],
+        storage: Storage
     ) {
         self.node = node
         self.cluster = cluster

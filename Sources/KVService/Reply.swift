@@ -27,6 +27,7 @@ package struct Reply {
     /// A number where the outcome has one.
     package var integer: Int64
     /// Bytes where the outcome has some; nil is "no value", not "empty".
+    ///
     /// SAFETY: valid only until the call that passed the reply returns.
     package var value: UnsafeRawBufferPointer?
     /// Why it failed.
@@ -34,7 +35,11 @@ package struct Reply {
 
     /// A reply with these parts.
     package init(
-        _ outcome: Outcome, version: UInt64 = 0, expiresAt: UInt64 = 0, integer: Int64 = 0, value: UnsafeRawBufferPointer? = nil,
+        _ outcome: Outcome,
+        version: UInt64 = 0,
+        expiresAt: UInt64 = 0,
+        integer: Int64 = 0,
+        value: UnsafeRawBufferPointer? = nil,
         error: ServiceError? = nil
     ) {
         self.outcome = outcome

@@ -13,6 +13,18 @@ package struct Request {
         case expire(Expiry, rule: ExpireRule)
         case increment(Int64)
         case append(UnsafeRawBufferPointer)
+        /// Internal.
+        case advanceTime
+        /// Internal: remove if expired and of this version.
+        case sweep(version: UInt64)
+    }
+
+    /// Where bytes come from, which decides what is believed of them.
+    package enum Origin: Sendable {
+        /// An edge or a peer: internal operations are refused and the slot must be the key's.
+        case submitted
+        /// An entry of the log, whose checksum was verified and whose requests were checked when they were submitted.
+        case logged
     }
 
     /// What it does.
@@ -28,11 +40,12 @@ package struct Request {
 
     /// Decodes all of `bytes`.
     /// - Throws: `truncated`, `badVarint`, or `invalid` for an unknown operation, flag, condition, expiry or rule, a slot that is
-    ///   not the key's, a key or value over the hard limits, or bytes left over.
-    package init(_ bytes: UnsafeRawBufferPointer) throws(DecodingError) {
+    ///   not the key's (not checked where `logged`), an internal operation (unless `logged`), a key or value over the hard
+    ///   limits, or bytes left over.
+    package init(_ bytes: UnsafeRawBufferPointer, from origin: Origin = .submitted) throws(DecodingError) {
         var reader = ByteReader(bytes)
         let number = try reader.readByte()
-        guard let operation = Operation(rawValue: number) else {
+        guard let operation = Operation(rawValue: number), origin == .logged || !operation.isInternal else {
             throw .invalid(offset: 0, what: "operation \(number)")
         }
         self.operation = operation
@@ -43,7 +56,9 @@ package struct Request {
         guard key.count <= Limits.keyBytesMax else {
             throw .invalid(offset: 4, what: "a key of \(key.count) bytes, over \(Limits.keyBytesMax)")
         }
-        guard slot < Slot.count, Slot(key: key).rawValue == slot else { throw .invalid(offset: 2, what: "slot \(slot)") }
+        guard slot < Slot.count, origin == .logged || Slot(key: key).rawValue == slot else {
+            throw .invalid(offset: 2, what: "slot \(slot)")
+        }
         self.slot = Slot(rawValue: slot)
         switch operation {
         case .get: body = .get
@@ -62,6 +77,8 @@ package struct Request {
             body = .expire(expiry, rule: rule)
         case .increment: body = .increment(try reader.readLittleEndian())
         case .append: body = .append(try Self.readValue(&reader))
+        case .advanceTime: body = .advanceTime
+        case .sweep: body = .sweep(version: try reader.readVarint())
         }
         guard reader.isAtEnd else { throw .invalid(offset: reader.offset, what: "\(reader.remaining) bytes left over") }
     }

@@ -10,8 +10,9 @@ package enum Consistency: UInt8, Sendable {
     case stale = 2
 }
 
-/// Requests on their way in: their bytes in one buffer, reused by whoever fills it. A connection keeps one batch, fills it with
-/// what a read from the socket brought, submits it and empties it.
+/// Requests on their way in: their bytes in one buffer, reused by whoever fills it.
+///
+/// A connection keeps one batch, fills it with what a read from the socket brought, submits it and empties it.
 package struct RequestBatch: Sendable {
     /// Where one request stands and how it is to be treated.
     package struct Item: Sendable {
@@ -59,8 +60,13 @@ package struct RequestBatch: Sendable {
 
     /// Adds a write of a value.
     package mutating func put(
-        _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer, tag: UInt64, condition: Condition = .none,
-        expiry: Expiry = .none, flags: RequestFlags = [], joinsPrevious: Bool = false
+        _ key: UnsafeRawBufferPointer,
+        _ value: UnsafeRawBufferPointer,
+        tag: UInt64,
+        condition: Condition = .none,
+        expiry: Expiry = .none,
+        flags: RequestFlags = [],
+        joinsPrevious: Bool = false
     ) {
         begin(.put, flags, key, tag, .linearizable, joinsPrevious: joinsPrevious)
         append(condition)
@@ -71,7 +77,10 @@ package struct RequestBatch: Sendable {
 
     /// Adds a removal.
     package mutating func delete(
-        _ key: UnsafeRawBufferPointer, tag: UInt64, condition: Condition = .none, flags: RequestFlags = [],
+        _ key: UnsafeRawBufferPointer,
+        tag: UInt64,
+        condition: Condition = .none,
+        flags: RequestFlags = [],
         joinsPrevious: Bool = false
     ) {
         begin(.delete, flags, key, tag, .linearizable, joinsPrevious: joinsPrevious)
@@ -80,7 +89,12 @@ package struct RequestBatch: Sendable {
     }
 
     /// Adds a change of expiry; `.none` makes the key stay for ever, `.keep` is refused at apply.
-    package mutating func expire(_ key: UnsafeRawBufferPointer, _ expiry: Expiry, rule: ExpireRule = .always, tag: UInt64) {
+    package mutating func expire(
+        _ key: UnsafeRawBufferPointer,
+        _ expiry: Expiry,
+        rule: ExpireRule = .always,
+        tag: UInt64
+    ) {
         begin(.expire, [], key, tag, .linearizable)
         append(expiry)
         bytes.append(rule.rawValue)
@@ -101,28 +115,59 @@ package struct RequestBatch: Sendable {
         end()
     }
 
+    /// Adds a request of another batch as it stands there, under another tag.
+    package mutating func append(_ request: UnsafeRawBufferPointer, like item: Item, tag: UInt64, joinsPrevious: Bool) {
+        var copy = item
+        copy.offset = UInt32(bytes.count)
+        copy.length = UInt32(request.count)
+        copy.tag = tag
+        copy.joinsPrevious = joinsPrevious
+        bytes.append(contentsOf: request)
+        items.append(copy)
+    }
+
     /// Adds a request that another node encoded.
     /// - Throws: what `Request` throws where the bytes are no request.
     package mutating func append(
-        encoded request: UnsafeRawBufferPointer, tag: UInt64, consistency: Consistency, joinsPrevious: Bool
+        encoded request: UnsafeRawBufferPointer,
+        tag: UInt64,
+        consistency: Consistency,
+        joinsPrevious: Bool
     ) throws(DecodingError) {
         let decoded = try Request(request)
         let item = Item(
-            offset: UInt32(bytes.count), length: UInt32(request.count), tag: tag, slot: decoded.slot,
-            operation: decoded.operation, consistency: consistency, joinsPrevious: joinsPrevious)
+            offset: UInt32(bytes.count),
+            length: UInt32(request.count),
+            tag: tag,
+            slot: decoded.slot,
+            operation: decoded.operation,
+            consistency: consistency,
+            joinsPrevious: joinsPrevious
+        )
         bytes.append(contentsOf: request)
         items.append(item)
     }
 
     private mutating func begin(
-        _ operation: Operation, _ flags: RequestFlags, _ key: UnsafeRawBufferPointer, _ tag: UInt64, _ consistency: Consistency,
+        _ operation: Operation,
+        _ flags: RequestFlags,
+        _ key: UnsafeRawBufferPointer,
+        _ tag: UInt64,
+        _ consistency: Consistency,
         joinsPrevious: Bool = false
     ) {
         let slot = Slot(key: key)
         items.append(
             Item(
-                offset: UInt32(bytes.count), length: 0, tag: tag, slot: slot, operation: operation, consistency: consistency,
-                joinsPrevious: joinsPrevious))
+                offset: UInt32(bytes.count),
+                length: 0,
+                tag: tag,
+                slot: slot,
+                operation: operation,
+                consistency: consistency,
+                joinsPrevious: joinsPrevious
+            )
+        )
         bytes.append(operation.rawValue)
         bytes.append(flags.rawValue)
         bytes.append(littleEndian: slot.rawValue)

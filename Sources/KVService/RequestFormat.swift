@@ -8,11 +8,15 @@
 //   expire       expiry · u8 rule
 //   increment    i64 amount
 //   append       varint length · bytes
+//   advance time –                     internal: only a group's leader makes these two, no edge and no peer may submit them
+//   sweep        varint version
 //
 //   condition    u8 0 none · 1 absent · 2 present · 3 version, then varint version
 //   expiry       u8 0 none · 1 keep · 2 in, then varint milliseconds · 3 at, then varint milliseconds since 1970
 
-/// What a request does. The number is stored and sent.
+/// What a request does.
+///
+/// The number is stored and sent.
 package enum Operation: UInt8, Sendable, CaseIterable {
     /// Reads value, version and expiry.
     case get = 1
@@ -28,9 +32,16 @@ package enum Operation: UInt8, Sendable, CaseIterable {
     case increment = 19
     /// Adds bytes at the end of a value.
     case append = 20
+    /// Internal: changes nothing; its entry carries the leader's time, so that a key may be called expired from then on.
+    case advanceTime = 64
+    /// Internal: removes a key that has the given version and is expired at the entry's time.
+    case sweep = 65
 
     /// Whether it goes through the log.
     package var isWrite: Bool { rawValue >= 16 }
+
+    /// Whether only a group's leader makes it: requests from edges and peers with it are refused.
+    package var isInternal: Bool { rawValue >= 64 }
 }
 
 /// Bits of a request's second byte.
@@ -70,7 +81,9 @@ package enum Expiry: Equatable, Sendable {
     case at(milliseconds: UInt64)
 }
 
-/// When an `expire` applies (Redis 7's NX, XX, GT, LT). The number is stored and sent.
+/// When an `expire` applies (Redis 7's NX, XX, GT, LT).
+///
+/// The number is stored and sent.
 package enum ExpireRule: UInt8, Sendable {
     case always = 0
     /// Only if there is no expiry.

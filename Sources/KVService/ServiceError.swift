@@ -2,7 +2,9 @@ package import KVBase
 
 /// Why a request was not served, the same for every edge; each edge has one table from codes to its own.
 package struct ServiceError: Error, Equatable, Sendable {
-    /// The kind of failure. Open: an edge treats one that it does not know as `internalError`.
+    /// The kind of failure.
+    ///
+    /// Open: an edge treats one that it does not know as `internalError`.
     package struct Code: Hashable, Sendable, RawRepresentable {
         /// The name as HTTP shows it.
         package let rawValue: String
@@ -62,4 +64,12 @@ package struct ServiceError: Error, Equatable, Sendable {
         default: false
         }
     }
+}
+
+extension ServiceError.Code {
+    /// Every kind that this version makes, for the edges' tables and the tests over them.
+    package static let all: [ServiceError.Code] = [
+        .badRequest, .tooLarge, .notAnInteger, .outOfRange, .noLeader, .notLeader, .moving, .overloaded, .diskFull,
+        .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .internalError,
+    ]
 }

@@ -71,8 +71,16 @@ package struct SnapshotChunk: Sendable, Equatable {
 
     /// A chunk with these parts.
     package init(
-        group: GroupID, transfer: UInt64, index: LogIndex, term: Term, file: String, offset: UInt64, endsFile: Bool,
-        endsSnapshot: Bool, checksum: UInt32, bytes: [UInt8]
+        group: GroupID,
+        transfer: UInt64,
+        index: LogIndex,
+        term: Term,
+        file: String,
+        offset: UInt64,
+        endsFile: Bool,
+        endsSnapshot: Bool,
+        checksum: UInt32,
+        bytes: [UInt8]
     ) {
         self.group = group
         self.transfer = transfer

@@ -1,0 +1,52 @@
+# The commands of the project. `make` alone lists them.
+
+PRODUCTS = kvnode kvctl
+
+.DEFAULT_GOAL := help
+.PHONY: help run run-single test test-units test-programs check build build-debug demo clean setup
+
+help:
+	@echo 'make run         three nodes on this machine, in the foreground; Ctrl-C stops them, the data stays'
+	@echo 'make run-single  the same with one node'
+	@echo 'make test        all tests'
+	@echo 'make check       the format of all Swift files'
+	@echo 'make demo        a real data set goes in while the leader is killed; nothing may be lost'
+	@echo 'make build       kvnode and kvctl, optimized, in .build/release'
+	@echo 'make clean       removes what was built; data/ stays'
+
+setup:
+	@scripts/setup
+
+# One build after the other: two at once would wait for each other's lock.
+build: setup
+	@for product in $(PRODUCTS); do swift build -c release --product $$product || exit 1; done
+
+build-debug: setup
+	swift build --build-tests
+
+# The scripts handle Ctrl-C: `exec` hands the terminal's signals to them alone.
+run: build
+	@exec scripts/cluster start --nodes 3 --foreground
+
+run-single: build
+	@exec scripts/cluster start --nodes 1 --foreground
+
+# The end-to-end tests start real clusters and measure nothing else's load: they run by themselves, after the others.
+test: build-debug
+	@$(MAKE) --no-print-directory test-units
+	@$(MAKE) --no-print-directory test-programs
+
+test-units:
+	swift test --skip-build --skip EndToEndTests
+
+test-programs:
+	swift test --skip-build --filter EndToEndTests
+
+check:
+	@git ls-files -z '*.swift' | grep -zv '/Generated/' | xargs -0 swift format lint --strict
+
+demo: build
+	@exec scripts/demo
+
+clean:
+	rm -rf .build

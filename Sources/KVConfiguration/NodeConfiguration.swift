@@ -1,0 +1,201 @@
+package import KVBase
+
+/// A node of the cluster as it is first set up.
+package struct Member: Hashable, Sendable {
+    /// Its id.
+    package let id: NodeID
+    /// Where other nodes reach it.
+    package let peer: HostPort
+
+    /// The node with this id and address.
+    package init(id: NodeID, peer: HostPort) {
+        self.id = id
+        self.peer = peer
+    }
+}
+
+/// How the tables of the storage engine are compressed.
+package enum Compression: String, CaseIterable, Sendable {
+    case zstd
+    case none
+}
+
+/// From which level on a node logs.
+package enum LogLevel: String, CaseIterable, Sendable {
+    case trace
+    case debug
+    case info
+    case notice
+    case warning
+    case error
+    case critical
+}
+
+/// How a log line looks.
+package enum LogFormat: String, CaseIterable, Sendable {
+    case text
+    case json
+}
+
+/// A node's whole configuration, typed and checked.
+///
+/// What each field means, its range and its default stand in `Schema`; a value of this type is only handed out with
+/// every field set from there.
+package struct NodeConfiguration: Sendable, Equatable {
+    /// This node.
+    package struct Node: Sendable, Equatable {
+        /// The value of `node.id`.
+        package var id = NodeID(0)
+        /// The value of `node.data_dir`.
+        package var dataDirectory = ""
+    }
+    /// The cluster as it is first set up.
+    package struct Cluster: Sendable, Equatable {
+        /// The value of `cluster.name`.
+        package var name = ""
+        /// The value of `cluster.nodes`; never empty once loaded: a node without a list is a cluster of one.
+        package var nodes: [Member] = []
+        /// The value of `cluster.shards`.
+        package var shards = 0
+    }
+    /// One listener.
+    package struct Listener: Sendable, Equatable {
+        /// Where it listens.
+        package var listen = HostPort(host: "", port: 0)
+        /// What others are told; once loaded it is always set, to `listen` where nothing else was said.
+        package var advertise: HostPort?
+        /// What others are told.
+        package var advertised: HostPort { advertise ?? listen }
+    }
+    /// The settings under `raft`.
+    package struct Raft: Sendable, Equatable {
+        /// The value of `raft.heartbeat`.
+        package var heartbeat = Duration.zero
+        /// The value of `raft.election_timeout`.
+        package var electionTimeout = Duration.zero
+        /// The value of `raft.batch_bytes_max`.
+        package var batchBytesMax = 0
+        /// The value of `raft.inflight_messages`.
+        package var inflightMessages = 0
+        /// The value of `raft.inflight_bytes`.
+        package var inflightBytes = 0
+        /// The value of `raft.uncommitted_bytes_max`.
+        package var uncommittedBytesMax = 0
+    }
+    /// The settings under `log`.
+    package struct Log: Sendable, Equatable {
+        /// The value of `log.dir`; nil is `log` in the data directory.
+        package var directory: String?
+        /// The value of `log.segment_bytes`.
+        package var segmentBytes = 0
+        /// The value of `log.retain.bytes`.
+        package var retainBytes = 0
+    }
+    /// The settings under `storage`.
+    package struct Storage: Sendable, Equatable {
+        /// The value of `storage.memtable_bytes`.
+        package var memtableBytes = 0
+        /// The value of `storage.memory_budget`.
+        package var memoryBudgetBytes = 0
+        /// The value of `storage.block_cache_bytes`.
+        package var blockCacheBytes = 0
+        /// The value of `storage.compression`.
+        package var compression = Compression.none
+        /// The value of `storage.l0.compact_at`.
+        package var levelZeroCompactAt = 0
+        /// The value of `storage.l0.slow_at`.
+        package var levelZeroSlowAt = 0
+        /// The value of `storage.l0.stop_at`.
+        package var levelZeroStopAt = 0
+        /// The value of `storage.threads.read`.
+        package var readThreads = 0
+        /// The value of `storage.threads.background`.
+        package var backgroundThreads = 0
+    }
+    /// The settings under `limits`.
+    package struct RequestLimits: Sendable, Equatable {
+        /// The value of `limits.key_bytes`.
+        package var keyBytes = 0
+        /// The value of `limits.value_bytes`.
+        package var valueBytes = 0
+        /// The value of `limits.connections`.
+        package var connections = 0
+        /// The value of `limits.pipeline`.
+        package var pipeline = 0
+    }
+    /// The settings under `request`.
+    package struct Request: Sendable, Equatable {
+        /// The value of `request.leader_wait`.
+        package var leaderWait = Duration.zero
+        /// The value of `request.timeout`.
+        package var timeout = Duration.zero
+    }
+    /// The settings under `peer` beside its listener.
+    package struct PeerLinks: Sendable, Equatable {
+        /// The value of `peer.connect_timeout`.
+        package var connectTimeout = Duration.zero
+        /// The value of `peer.idle_timeout`.
+        package var idleTimeout = Duration.zero
+        /// The value of `peer.queue_bytes_max`.
+        package var queueBytesMax = 0
+        /// The value of `peer.bulk_bytes_per_second`.
+        package var bulkBytesPerSecond = 0
+    }
+    /// The settings under `http` beside its listener.
+    package struct HTTP: Sendable, Equatable {
+        /// The value of `http.query_routes`.
+        package var queryRoutes = false
+    }
+    /// The settings under `threads`.
+    package struct Threads: Sendable, Equatable {
+        /// The value of `threads.loops`; 0 lets the node choose.
+        package var loops = 0
+    }
+    /// The settings under `logging`.
+    package struct Logging: Sendable, Equatable {
+        /// The value of `logging.level`.
+        package var level = LogLevel.info
+        /// The value of `logging.format`.
+        package var format = LogFormat.text
+    }
+
+    /// The value of `insecure`.
+    package var isInsecure = false
+    /// The settings under `node`.
+    package var node = Node()
+    /// The settings under `cluster`.
+    package var cluster = Cluster()
+    /// The values of `resp.listen` and `resp.advertise`.
+    package var resp = Listener()
+    /// The values of `http.listen` and `http.advertise`.
+    package var http = Listener()
+    /// The values of `peer.listen` and `peer.advertise`.
+    package var peer = Listener()
+    /// The value of `http.query_routes`.
+    package var httpOptions = HTTP()
+    /// The other settings under `peer`.
+    package var peerLinks = PeerLinks()
+    /// The settings under `raft`.
+    package var raft = Raft()
+    /// The settings under `log`.
+    package var log = Log()
+    /// The settings under `storage`.
+    package var storage = Storage()
+    /// The settings under `limits`.
+    package var limits = RequestLimits()
+    /// The settings under `request`.
+    package var request = Request()
+    /// The settings under `threads`.
+    package var threads = Threads()
+    /// The settings under `logging`.
+    package var logging = Logging()
+}
+
+extension Duration {
+    /// Whole nanoseconds, 0 where it is negative.
+    package var wholeNanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        guard seconds >= 0, attoseconds >= 0 else { return 0 }
+        return UInt64(seconds) &* 1_000_000_000 &+ UInt64(attoseconds / 1_000_000_000)
+    }
+}

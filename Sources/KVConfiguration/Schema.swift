@@ -1,0 +1,322 @@
+import KVBase
+
+/// The table of all settings: the only place where a key, its range, its default and its meaning are written down.
+enum Schema {
+    /// What the name of every overriding variable begins with.
+    static let variablePrefix = "KVNODE_"
+
+    /// Variables with the prefix that are no settings: where the file is.
+    static let reservedVariables: Set<String> = ["KVNODE_CONFIG"]
+
+    /// What the first key of a path groups, in the order of the reference file.
+    static let sections: [(name: String, documentation: String)] = [
+        ("insecure", ""),
+        ("node", "This node."),
+        (
+            "cluster",
+            "The cluster as it is first set up. Read when the data directory is created; later changes go through kvctl."
+        ),
+        ("resp", "The listener for Redis clients."),
+        ("http", "The listener for HTTP: API, administration, metrics and health."),
+        ("peer", "The listener for other nodes, and the connections to them."),
+        ("raft", "Consensus."),
+        ("log", "The log that all groups of this node share."),
+        ("storage", "The storage engine; memory is shared by all tablets of this node."),
+        ("limits", "What one client may ask for."),
+        ("request", "How long a request may take."),
+        ("threads", "Processors."),
+        ("logging", "What this node writes to standard error."),
+    ]
+
+    /// Every setting, in the order of the reference file.
+    static let all: [Setting] = basics + listeners + consensus + storage + serving
+
+    /// The settings by their paths.
+    static let byPath: [String: Setting] = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
+
+    private static let basics: [Setting] = [
+        .flag(
+            "insecure",
+            \.isInsecure,
+            "false",
+            "Allows listeners that other machines can reach. This version has no TLS: whoever reaches a listener reads and writes."
+        ),
+        .nodeID(
+            "node.id",
+            \.node.id,
+            example: "1",
+            "The number of this node, never used again for another host."
+        ),
+        .text(
+            "node.data_dir",
+            \.node.dataDirectory,
+            .required(example: "data"),
+            bytesMax: 4096,
+            "Where everything is stored; a relative path starts at the working directory. Created where it is missing."
+        ),
+        .text(
+            "cluster.name",
+            \.cluster.name,
+            .text("kv"),
+            bytesMax: 128,
+            "What people call this cluster; shown, never compared."
+        ),
+        .members(
+            "cluster.nodes",
+            \.cluster.nodes,
+            "This node alone, at peer.advertise.",
+            "The nodes of the first configuration and where they reach each other. The same on every node. "
+                + "In the environment: 1=host:port,2=host:port."
+        ),
+        .count(
+            "cluster.shards",
+            \.cluster.shards,
+            String(Limits.shardCountDefault),
+            1...1024,
+            "Into how many shards the keys are split; fixed once the cluster exists."
+        ),
+    ]
+
+    private static let listeners: [Setting] = [
+        .address("resp.listen", \.resp.listen, "127.0.0.1:6400", "Where to listen; port 0 lets the system choose."),
+        .optionalAddress(
+            "resp.advertise",
+            \.resp.advertise,
+            "The same as resp.listen.",
+            "What clients are told, if it differs from where this node listens."
+        ),
+        .address("http.listen", \.http.listen, "127.0.0.1:8080", "Where to listen; port 0 lets the system choose."),
+        .optionalAddress(
+            "http.advertise",
+            \.http.advertise,
+            "The same as http.listen.",
+            "What clients are told, if it differs from where this node listens."
+        ),
+        .flag(
+            "http.query_routes",
+            \.httpOptions.queryRoutes,
+            "false",
+            "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
+        ),
+        .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
+        .optionalAddress(
+            "peer.advertise",
+            \.peer.advertise,
+            "This node's address in cluster.nodes, else the same as peer.listen.",
+            "Where other nodes reach this one; resolved again at every new connection."
+        ),
+        .duration(
+            "peer.connect_timeout",
+            \.peerLinks.connectTimeout,
+            "1s",
+            .milliseconds(50)...(.seconds(60)),
+            "How long a connection to another node may take to open, handshake included."
+        ),
+        .duration(
+            "peer.idle_timeout",
+            \.peerLinks.idleTimeout,
+            "2s",
+            .milliseconds(100)...(.seconds(300)),
+            "A connection on which nothing arrived for this long is closed and opened anew; at least four heartbeats."
+        ),
+        .bytes(
+            "peer.queue_bytes_max",
+            \.peerLinks.queueBytesMax,
+            "64MiB",
+            1 << 20...1 << 32,
+            "How much may wait for one other node before messages to it are dropped (they are sent again later)."
+        ),
+        .bytes(
+            "peer.bulk_bytes_per_second",
+            \.peerLinks.bulkBytesPerSecond,
+            "64MiB",
+            64 << 10...1 << 36,
+            "How fast snapshots are sent to one other node."
+        ),
+    ]
+
+    private static let consensus: [Setting] = [
+        .duration(
+            "raft.heartbeat",
+            \.raft.heartbeat,
+            "50ms",
+            .milliseconds(5)...(.seconds(10)),
+            "How often a leader is heard of; more than the time of a round trip between nodes."
+        ),
+        .duration(
+            "raft.election_timeout",
+            \.raft.electionTimeout,
+            "250ms",
+            .milliseconds(20)...(.seconds(60)),
+            "A follower that hears nothing for this long, up to twice as long, elects another leader; at least two heartbeats."
+        ),
+        .bytes(
+            "raft.batch_bytes_max",
+            \.raft.batchBytesMax,
+            "1MiB",
+            4 << 10...16 << 20,
+            "How much goes into one message to a follower; one larger entry goes alone."
+        ),
+        .count(
+            "raft.inflight_messages",
+            \.raft.inflightMessages,
+            "64",
+            1...4096,
+            "How many messages to one follower may be unanswered."
+        ),
+        .bytes(
+            "raft.inflight_bytes",
+            \.raft.inflightBytes,
+            "16MiB",
+            64 << 10...1 << 30,
+            "How much to one follower may be unanswered; at least raft.batch_bytes_max."
+        ),
+        .bytes(
+            "raft.uncommitted_bytes_max",
+            \.raft.uncommittedBytesMax,
+            "64MiB",
+            1 << 20...1 << 32,
+            "How much a leader takes on that is not committed yet; what comes beyond is refused as overloaded. "
+                + "At least limits.value_bytes."
+        ),
+        .optionalText(
+            "log.dir",
+            \.log.directory,
+            .none("The folder log in node.data_dir."),
+            bytesMax: 4096,
+            "Puts the log elsewhere, such as on another disk."
+        ),
+        .bytes(
+            "log.segment_bytes",
+            \.log.segmentBytes,
+            "64MiB",
+            1 << 20...1 << 30,
+            "How large one file of the log is; files are made and filled with zeros ahead of use."
+        ),
+        .bytes(
+            "log.retain.bytes",
+            \.log.retainBytes,
+            "512MiB",
+            2 << 20...1 << 40,
+            "How much log is kept for slow followers; one that falls further behind is sent a snapshot. At least two segments."
+        ),
+    ]
+
+    private static let storage: [Setting] = [
+        .bytes(
+            "storage.memtable_bytes",
+            \.storage.memtableBytes,
+            "16MiB",
+            64 << 10...64 << 20,
+            "How much one tablet gathers in memory before it writes a table."
+        ),
+        .bytes(
+            "storage.memory_budget",
+            \.storage.memoryBudgetBytes,
+            "768MiB",
+            8 << 20...1 << 44,
+            "How much memory the tables in memory of all tablets and the block cache take together; past it the largest are flushed."
+        ),
+        .bytes(
+            "storage.block_cache_bytes",
+            \.storage.blockCacheBytes,
+            "256MiB",
+            1 << 20...1 << 44,
+            "How much of the budget caches blocks of tables; below storage.memory_budget."
+        ),
+        .choice(
+            "storage.compression",
+            \.storage.compression,
+            .zstd,
+            "How tables are compressed; applies to tables written from then on."
+        ),
+        .count(
+            "storage.l0.compact_at",
+            \.storage.levelZeroCompactAt,
+            "4",
+            2...100,
+            "How many tables in level 0 start a compaction."
+        ),
+        .count(
+            "storage.l0.slow_at",
+            \.storage.levelZeroSlowAt,
+            "8",
+            3...200,
+            "From how many tables in level 0 on writes are slowed; more than storage.l0.compact_at."
+        ),
+        .count(
+            "storage.l0.stop_at",
+            \.storage.levelZeroStopAt,
+            "20",
+            4...400,
+            "From how many tables in level 0 on writes are refused as overloaded; more than storage.l0.slow_at."
+        ),
+        .count("storage.threads.read", \.storage.readThreads, "4", 1...256, "How many threads read blocks from disk."),
+        .count(
+            "storage.threads.background",
+            \.storage.backgroundThreads,
+            "2",
+            1...64,
+            "How many threads flush and compact, at lower priority."
+        ),
+    ]
+
+    private static let serving: [Setting] = [
+        .bytes(
+            "limits.key_bytes",
+            \.limits.keyBytes,
+            formatBytes(Limits.keyBytesDefault),
+            1...Limits.keyBytesMax,
+            "The longest key."
+        ),
+        .bytes(
+            "limits.value_bytes",
+            \.limits.valueBytes,
+            formatBytes(Limits.valueBytesDefault),
+            1...Limits.valueBytesMax,
+            "The longest value."
+        ),
+        .count(
+            "limits.connections",
+            \.limits.connections,
+            "10000",
+            1...1_000_000,
+            "How many clients may be connected to one listener; one more is refused."
+        ),
+        .count(
+            "limits.pipeline",
+            \.limits.pipeline,
+            "1024",
+            1...65_536,
+            "How many requests of one connection may be unanswered before it is read no further."
+        ),
+        .duration(
+            "request.leader_wait",
+            \.request.leaderWait,
+            "1s",
+            .milliseconds(0)...(.seconds(60)),
+            "How long a request waits for a leader to be elected before it fails; at most request.timeout."
+        ),
+        .duration(
+            "request.timeout",
+            \.request.timeout,
+            "5s",
+            .milliseconds(10)...(.seconds(600)),
+            "How long a request may take before its client hears that the outcome is unknown."
+        ),
+        .count(
+            "threads.loops",
+            \.threads.loops,
+            "0",
+            0...256,
+            "How many threads serve clients; 0 takes as many as there are processors."
+        ),
+        .choice(
+            "logging.level",
+            \.logging.level,
+            .info,
+            "From which level on is logged; kvctl log-level changes it while running."
+        ),
+        .choice("logging.format", \.logging.format, .text, "Lines for people, or one JSON object a line."),
+    ]
+}

@@ -1,0 +1,140 @@
+package import KVBase
+import KVRaft
+import KVReplication
+package import KVService
+
+// How the node stands.
+
+extension Node {
+    package func status(completion: @escaping @Sendable (NodeStatus) -> Void) {
+        onHome { [self] in completion(currentStatus) }
+    }
+
+    /// Runs at once on the home scheduler, else there later.
+    func onHome(_ job: @escaping @Sendable () -> Void) {
+        if home.isCurrent { job() } else { home.execute(job) }
+    }
+
+    /// How the node stands now.
+    ///
+    /// Home scheduler.
+    var currentStatus: NodeStatus {
+        NodeStatus(
+            node: settings.node,
+            cluster: identity.cluster,
+            incarnation: identity.incarnation,
+            softwareVersion: settings.softwareVersion,
+            isReady: isReady,
+            alarms: currentAlarms,
+            groups: sortedGroups.map(status(of:)),
+            peers: settings.members.filter { $0.id != settings.node }.map { member in
+                NodeStatus.Peer(
+                    id: member.id,
+                    isConnected: isConnected(member.id),
+                    addresses: connected[member.id]?.addresses ?? [:]
+                )
+            },
+            storage: storageCounters
+        )
+    }
+
+    /// Whether every group knows a leader and works here.
+    ///
+    /// Home scheduler.
+    package var isReady: Bool {
+        isFormed && !isStopping
+            && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
+    }
+
+    /// What an operator should look at, sorted.
+    private var currentAlarms: [String] {
+        var texts = alarms.sorted { $0.key < $1.key }.map(\.value)
+        if !isFormed {
+            let missing = settings.members.filter { $0.id != settings.node && !isConnected($0.id) }.map { "\($0.id)" }
+            texts.append(
+                "this node has not met every member yet and takes no part before it has: start or connect node"
+                    + " \(missing.joined(separator: ", "))"
+            )
+        }
+        if host.log.isDiskFull { texts.append("the log's disk is full: writes are refused until there is room") }
+        for group in sortedGroups {
+            for hosted in group.tablets {
+                if let problem = hosted.tablet.problem {
+                    texts.append("group \(group.id) shard \(hosted.shard): \(problem)")
+                }
+            }
+        }
+        return texts
+    }
+
+    private func status(of group: GroupReplica) -> NodeStatus.Group {
+        var lag: [NodeID: UInt64] = [:]
+        if group.isLeader {
+            for progress in group.progress where progress.replica != group.replica {
+                guard let node = group.node(of: progress.replica) else { continue }
+                lag[node] = group.lastIndex - min(progress.match, group.lastIndex)
+            }
+        }
+        let role: NodeStatus.Role =
+            switch group.role {
+            case .leader: .leader
+            case .candidate, .preCandidate: .candidate
+            case .follower: .follower
+            }
+        return NodeStatus.Group(
+            id: group.id,
+            replica: group.replica,
+            role: role,
+            term: group.term,
+            leader: group.leaderNode,
+            commitIndex: group.commitIndex,
+            appliedIndex: group.appliedIndex,
+            firstIndex: group.firstIndex,
+            lastIndex: group.lastIndex,
+            logBytes: host.log.retainedBytes,
+            lag: lag,
+            shards: group.id == .controller ? [] : group.tablets.map(\.shard)
+        )
+    }
+
+    /// What storage did since the process started.
+    ///
+    /// Home scheduler.
+    package var storageCounters: NodeStatus.Storage {
+        var storage = NodeStatus.Storage()
+        for group in sortedGroups {
+            for hosted in group.tablets {
+                let statistics = hosted.tablet.statistics
+                storage.flushes += statistics.flushes
+                storage.compactions += statistics.compactions
+                storage.tables += UInt64(statistics.tablesPerLevel.reduce(0, +))
+                storage.tableBytes += statistics.bytesPerLevel.reduce(0, +)
+            }
+        }
+        storage.logCuts = UInt64(host.log.segmentsDropped)
+        storage.snapshotsInstalled = snapshots.installedCount
+        return storage
+    }
+
+    /// The groups that this node leads, and the terms.
+    ///
+    /// Home scheduler.
+    package var reigns: [(group: GroupID, term: Term)] {
+        sortedGroups.filter(\.isLeader).map { ($0.id, $0.term) }
+    }
+
+    /// The applied index of each group, in the order of ids.
+    package var appliedIndexes: [LogIndex] { sortedGroups.map(\.appliedIndex) }
+
+    /// The commit index of each group, in the order of ids.
+    package var commitIndexes: [LogIndex] { sortedGroups.map(\.commitIndex) }
+
+    /// One line for a failed test.
+    package var summary: String {
+        sortedGroups.map { group in
+            "group \(group.id) \(group.role) term \(group.term) leader \(group.leaderNode.map { "\($0)" } ?? "-")"
+                + " commit \(group.commitIndex) applied \(group.appliedIndex) last \(group.lastIndex)"
+                + (group.stopReason.map { " stopped: \($0)" } ?? "")
+        }.joined(separator: "; ") + (isFormed ? "" : "; not formed")
+    }
+}

@@ -1,0 +1,290 @@
+package import KVBase
+import KVEnvironment
+import KVLog
+package import KVRaft
+package import KVReplication
+package import KVService
+import KVSharding
+import KVStorage
+import Logging
+
+/// A whole node put together: identity, log, groups, router.
+///
+/// It knows no socket: edges call it as a `KeyValueService`, the transport calls it as a `PeerReceiver`, and the
+/// simulator runs it as it is.
+///
+/// All state is touched on the home scheduler. The service calls may come from any thread and hop there.
+///
+/// SENDABLE: see above; what other threads read is constant or guards itself.
+package final class Node: KeyValueService, @unchecked Sendable {
+    let settings: NodeSettings
+    let environment: NodeEnvironment
+    let log: Logger
+    let host: GroupHost
+    let identity: NodeIdentity
+    let identityStore: IdentityStore
+    let snapshots: SnapshotCoordinator
+    let directoryLock: any FileLock
+
+    /// What the cluster's controller says of shards; what the configuration says until it is heard.
+    var shardMap: ShardMap
+    var controller: ControllerStateMachine
+    var groups: [GroupID: GroupReplica] = [:]
+    /// The state machines of the groups that own shards.
+    var shardMachines: [GroupID: ShardGroupMachine] = [:]
+    /// The groups in the order of their ids.
+    var sortedGroups: [GroupReplica] = []
+    /// Who is connected, with what it said of itself.
+    var connected: [NodeID: PeerHello] = [:]
+    var waiting: WaitingRequests
+    var proxies = OutgoingProxies()
+    var repliesReady: [IncomingProxy] = []
+    /// Whether every member met this node's incarnation, so that it may vote and acknowledge.
+    var isFormed: Bool
+    var isForming = false
+    var isStopping = false
+    /// What an operator should look at, by a name that clears it.
+    var alarms: [String: String] = [:]
+    private let reporter: FlushReporter
+    private var ticker: (any ScheduledJob)?
+    private var tickCount: UInt64 = 0
+
+    /// The sizes that edges enforce.
+    package let requestLimits: RequestLimits
+    /// Sees every entry that is applied here; for tests.
+    package var onApply: ((GroupID, AppliedEntry) -> Void)?
+
+    init(
+        settings: NodeSettings,
+        environment: NodeEnvironment,
+        log: Logger,
+        parts: NodeParts
+    ) {
+        self.settings = settings
+        self.environment = environment
+        self.log = log
+        host = parts.host
+        identity = parts.identityStore.identity
+        identityStore = parts.identityStore
+        isFormed = parts.identityStore.identity.isFormed
+        directoryLock = parts.lock
+        controller = parts.controller
+        shardMap = parts.controller.state.shardMap ?? parts.initialShardMap
+        snapshots = SnapshotCoordinator(
+            host: parts.host,
+            background: environment.background,
+            fileSystem: environment.fileSystem
+        )
+        waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
+        requestLimits = settings.limits
+        reporter = parts.reporter
+        if let place = parts.recovered.tornTail {
+            log.warning("the log's last write was torn and is cut", metadata: ["at": "\(place)"])
+        }
+    }
+
+    /// Makes the groups of what was opened.
+    func adopt(_ opened: [OpenedGroup]) {
+        for group in opened {
+            let replica = GroupReplica(
+                group.id,
+                replica: group.core.replica,
+                host: host,
+                settings: settings.group,
+                machine: group.machine,
+                core: group.core,
+                membership: group.membership,
+                store: group.store,
+                openTablet: group.openTablet,
+                observer: self
+            )
+            groups[group.id] = replica
+            sortedGroups.append(replica)
+            snapshots.host(replica)
+            if let machine = group.machine as? ShardGroupMachine { shardMachines[group.id] = machine }
+        }
+    }
+
+    var home: any Scheduler { environment.home }
+    var clock: any Clock { environment.clock }
+    var outbox: Outbox { host.outbox }
+    var turnEnd: TurnEnd { host.turnEnd }
+
+    /// Takes part from now on.
+    ///
+    /// Home scheduler, once.
+    package func start(_ transport: any PeerTransport) {
+        outbox.attach(transport)
+        turnEnd.onEnd { [weak self] in self?.endTurn() }
+        controller.onChange = { [weak self] in self?.controllerChanged() }
+        reporter.notify = { [weak self] id in self?.groups[id]?.noteFlushes() }
+        host.log.setEvents(
+            NodeLogEvents(
+                failed: { [weak self] error in self?.logFailed(error) },
+                spaceChanged: { [weak self] reason in self?.logSpaceChanged(reason) },
+                dropped: { [weak self] in self?.logDropped() }
+            )
+        )
+        formIfComplete()
+        scheduleTick()
+        turnEnd.ask()
+    }
+
+    private func scheduleTick() {
+        ticker = home.schedule(afterNanoseconds: settings.group.tickNanoseconds) { [weak self] in
+            guard let self, !self.isStopping else { return }
+            self.tick()
+            self.scheduleTick()
+        }
+    }
+
+    private func tick() {
+        let now = clock.monotonicNanoseconds
+        if isFormed {
+            for group in sortedGroups { group.tick() }
+        }
+        waiting.expire(at: now, noLeaderError)
+        for id in proxies.expired(at: now) { failProxied(id, because: "the leader did not answer in time") }
+        snapshots.tick(now: now)
+        tickCount += 1
+        if tickCount % 20 == 0 { maintain() }
+        if tickCount % 100 == 0 { for group in sortedGroups { group.sweep(on: environment.background) } }
+        initializeController()
+        retryWaiting()
+        turnEnd.ask()
+    }
+
+    /// What is seen to now and then: logs that grow past their bound, jobs that failed and are due again.
+    private func maintain() {
+        for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
+        for group in sortedGroups {
+            group.noteFlushes()
+            for hosted in group.tablets { hosted.tablet.maintain() }
+        }
+    }
+
+    private func logFailed(_ error: LogError) {
+        let reason = "its log cannot be written (\(error)); check the disk and restart the node"
+        for group in sortedGroups { group.stop(reason) }
+    }
+
+    private func logSpaceChanged(_ reason: FileError?) {
+        if let reason {
+            log.error("no room for the log: writes are refused until there is", metadata: ["reason": "\(reason)"])
+        } else {
+            log.notice("there is room for the log again: writes are taken")
+        }
+    }
+
+    private func logDropped() {
+        for group in sortedGroups { group.logDropped() }
+    }
+
+    /// What every turn ends with: groups propose and act, answers and messages leave.
+    private func endTurn() {
+        if isFormed {
+            for group in sortedGroups { group.endTurn() }
+        }
+        let ready = repliesReady
+        repliesReady.removeAll(keepingCapacity: true)
+        for proxy in ready { proxy.sendReplies() }
+        for (node, requests) in proxies.takeFilled() { outbox.add(.requests(requests), to: node) }
+        outbox.flush { [self] _, requests in takeBack(requests) }
+    }
+
+    /// Stops taking requests, answers those that wait, and closes log and tablets.
+    ///
+    /// `completion` is called on the home scheduler when all is closed. Leadership is not handed over yet: followers
+    /// see the connection close and elect.
+    package func stop(completion: @escaping @Sendable () -> Void) {
+        home.execute { [self] in
+            guard !isStopping else { return completion() }
+            isStopping = true
+            ticker?.cancel()
+            for request in waiting.takeAll() { request.origin.fail(stoppingError) }
+            for group in sortedGroups { group.stop("the node is stopping") }
+            host.log.close { [self] error in
+                if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
+                environment.background.submit { [self] in
+                    directoryLock.release()
+                    home.execute(completion)
+                }
+            }
+        }
+    }
+
+    var stoppingError: ServiceError {
+        ServiceError(.unavailable, "node \(settings.node) is stopping; ask another")
+    }
+}
+
+// MARK: What groups tell
+
+extension Node: GroupObserver {
+    package func groupChanged(_ group: GroupReplica) {
+        log.info(
+            "role",
+            metadata: [
+                "group": "\(group.id)", "role": "\(group.role)", "term": "\(group.term)",
+                "leader": "\(group.leaderNode.map { "\($0)" } ?? "none")",
+            ]
+        )
+        retryWaiting()
+    }
+
+    package func reroute(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin) {
+        if isStopping { origin.fail(stoppingError) } else { wait(bytes, item: item, origin: origin) }
+    }
+
+    package func groupStopped(_ group: GroupReplica, reason: String) {
+        // The node said so itself.
+        guard !isStopping else { return }
+        alarms["group-\(group.id)-stopped"] = "group \(group.id) stopped on this node: \(reason)"
+        log.critical("group stopped", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
+    }
+
+    package func snapshotNeeded(_ group: GroupReplica, _ request: SnapshotRequest) {
+        log.info("sending a snapshot", metadata: ["group": "\(group.id)", "replica": "\(request.replica)"])
+        snapshots.send(group, request)
+    }
+
+    package func installSnapshot(_ group: GroupReplica, _ offer: SnapshotOffer) {
+        log.info("installing a snapshot", metadata: ["group": "\(group.id)", "index": "\(offer.index)"])
+        snapshots.install(group, offer)
+    }
+
+    package func retainFrom(_ group: GroupReplica) -> LogIndex? {
+        snapshots.retainFrom(group.id)
+    }
+
+    package func entryApplied(_ group: GroupReplica, _ entry: AppliedEntry) {
+        onApply?(group.id, entry)
+    }
+}
+
+// MARK: The controller
+
+extension Node {
+    /// The leader of group 0 writes down what the cluster starts with.
+    private func initializeController() {
+        guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader,
+            !group.hasProposedControl
+        else {
+            return
+        }
+        let replicas = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
+        let plan = ControllerCommand.Plan(
+            cluster: identity.cluster,
+            featureLevel: PeerProtocol.featureLevel,
+            nodes: Dictionary(uniqueKeysWithValues: settings.members.map { ($0.id, ["peer": $0.peerAddress]) }),
+            groups: [.controller: replicas, GroupID(1): replicas],
+            shardMap: shardMap
+        )
+        group.proposeControl(ControllerCommand.initialize(plan).encoded)
+    }
+
+    private func controllerChanged() {
+        guard let map = controller.state.shardMap, map != shardMap else { return }
+        shardMap = map
+    }
+}

@@ -1,0 +1,117 @@
+import Glibc
+import KVEnvironment
+import Synchronization
+
+/// A file of the host, by descriptor.
+///
+/// Any thread: `close` waits for nobody; the descriptor is given back by whoever is last to use it, so that a read
+/// under way never meets a descriptor that another file took over.
+final class PosixFile: File {
+    let path: String
+    private let descriptor: Int32
+    /// Bit 0: to be closed.
+    ///
+    /// Bit 1: given back. The rest: calls under way, in steps of 4.
+    private let state = Atomic<Int>(0)
+
+    init(path: String, descriptor: Int32) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit { close() }
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FileError) -> Int {
+        try begin(.read)
+        defer { end() }
+        var done = 0
+        while done < buffer.count {
+            let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
+            let count = pread(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            if count == 0 { break }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw FileError(.read, path: path)
+            }
+            done += count
+        }
+        return done
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {
+        try begin(.write)
+        defer { end() }
+        var done = 0
+        while done < bytes.count {
+            let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
+            let count = pwrite(descriptor, rest.baseAddress, rest.count, off_t(offset) + off_t(done))
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw FileError(.write, path: path)
+            }
+            done += count
+        }
+    }
+
+    func synchronize() throws(FileError) {
+        try begin(.synchronize)
+        defer { end() }
+        guard retryingInterrupts({ fdatasync(descriptor) }) == 0 else { throw FileError(.synchronize, path: path) }
+    }
+
+    func size() throws(FileError) -> UInt64 {
+        try begin(.size)
+        defer { end() }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError(.size, path: path) }
+        return UInt64(status.st_size)
+    }
+
+    func truncate(to size: UInt64) throws(FileError) {
+        try begin(.truncate)
+        defer { end() }
+        guard retryingInterrupts({ ftruncate(descriptor, off_t(size)) }) == 0 else {
+            throw FileError(.truncate, path: path)
+        }
+    }
+
+    func close() {
+        state.bitwiseOr(1, ordering: .acquiringAndReleasing)
+        giveBackIfIdle()
+    }
+
+    private func begin(_ operation: FileError.Operation) throws(FileError) {
+        let old = state.add(4, ordering: .acquiringAndReleasing).oldValue
+        guard old & 1 == 0 else {
+            end()
+            throw FileError(operation, path: path, reason: .other(EBADF))
+        }
+    }
+
+    private func end() {
+        if state.subtract(4, ordering: .acquiringAndReleasing).newValue == 1 { giveBackIfIdle() }
+    }
+
+    private func giveBackIfIdle() {
+        if state.compareExchange(expected: 1, desired: 3, ordering: .acquiringAndReleasing).exchanged {
+            _ = Glibc.close(descriptor)
+        }
+    }
+}
+
+/// A lock held through an open descriptor.
+final class PosixFileLock: FileLock {
+    private let descriptor: Int32
+    private let isReleased = Atomic<Bool>(false)
+
+    init(descriptor: Int32) {
+        self.descriptor = descriptor
+    }
+
+    deinit { release() }
+
+    func release() {
+        if isReleased.exchange(true, ordering: .acquiringAndReleasing) { return }
+        _ = Glibc.close(descriptor)
+    }
+}

@@ -1,0 +1,164 @@
+import KVService
+import NIOCore
+
+extension RESPConnection {
+    func ping(_ arguments: Arguments) throws(RESPError) {
+        guard arguments.count <= 2 else { throw .wrongArity("ping") }
+        reply { output, _ in
+            if arguments.count == 2 { output.writeBulk(arguments[1]) } else { output.writeStaticString("+PONG\r\n") }
+        }
+    }
+
+    func echo(_ arguments: Arguments) throws(RESPError) {
+        reply { output, _ in output.writeBulk(arguments[1]) }
+    }
+
+    /// HELLO [protocol [AUTH user password] [SETNAME name]].
+    func hello(_ arguments: Arguments) throws(RESPError) {
+        var version: Int64?
+        var name: String?
+        if arguments.count > 1 {
+            guard let number = parseInteger(arguments[1]) else {
+                throw .line("ERR Protocol version is not an integer or out of range")
+            }
+            guard number == 2 || number == 3 else { throw .line("NOPROTO unsupported protocol version") }
+            version = number
+        }
+        var index = 2
+        while index < arguments.count {
+            if arguments.matches(index, "AUTH"), index + 2 < arguments.count {
+                throw Self.authRefusal
+            } else if arguments.matches(index, "SETNAME"), index + 1 < arguments.count {
+                name = try Self.clientName(arguments, index + 1)
+                index += 2
+            } else {
+                throw .line("ERR Syntax error in HELLO option '\(arguments.text(index))'")
+            }
+        }
+        if let version { isRESP3 = version == 3 }
+        let isNew = isRESP3
+        info.names.withLock { names in
+            names.isRESP3 = isNew
+            if let name { names.name = name }
+        }
+        let id = Int64(clamping: info.id)
+        reply { output, isRESP3 in
+            output.writeMapHead(7, isRESP3: isRESP3)
+            output.writeBulk("server")
+            output.writeBulk("redis")
+            output.writeBulk("version")
+            output.writeBulk(redisVersion)
+            output.writeBulk("proto")
+            output.writeNumber(isRESP3 ? 3 : 2)
+            output.writeBulk("id")
+            output.writeNumber(id)
+            output.writeBulk("mode")
+            output.writeBulk("standalone")
+            output.writeBulk("role")
+            output.writeBulk("master")
+            output.writeBulk("modules")
+            output.writeArrayHead(0)
+        }
+    }
+
+    func authenticate(_ arguments: Arguments) throws(RESPError) { throw Self.authRefusal }
+
+    private static let authRefusal = RESPError.line(
+        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
+    )
+
+    func select(_ arguments: Arguments) throws(RESPError) {
+        guard let index = parseInteger(arguments[1]) else { throw .line("ERR invalid DB index") }
+        guard index == 0 else { throw .line("ERR DB index is out of range") }
+        replyOK()
+    }
+
+    func quit(_ arguments: Arguments) throws(RESPError) {
+        replyOK()
+        closeWhenAnswered()
+    }
+
+    func resetConnection(_ arguments: Arguments) throws(RESPError) {
+        isRESP3 = false
+        consistency = .linearizable
+        info.names.withLock { $0 = ClientInfo.Names() }
+        reply { output, _ in output.writeSimple("RESET") }
+    }
+
+    func setStaleReads(_ isStale: Bool) {
+        consistency = isStale ? .stale : .linearizable
+        info.names.withLock { $0.isReadOnly = isStale }
+        replyOK()
+    }
+
+    func replyOK() {
+        reply { output, _ in output.writeStaticString("+OK\r\n") }
+    }
+
+    func refuseTransactions(_ arguments: Arguments) throws(RESPError) {
+        throw .line("ERR transactions are not supported by this version; a single command is atomic")
+    }
+
+    func client(_ arguments: Arguments) throws(RESPError) {
+        if arguments.matches(1, "ID"), arguments.count == 2 {
+            let id = Int64(clamping: info.id)
+            reply { output, _ in output.writeNumber(id) }
+        } else if arguments.matches(1, "SETNAME"), arguments.count == 3 {
+            let name = try Self.clientName(arguments, 2)
+            info.names.withLock { $0.name = name }
+            replyOK()
+        } else if arguments.matches(1, "GETNAME"), arguments.count == 2 {
+            let name = info.names.withLock { $0.name }
+            reply { output, isRESP3 in
+                if name.isEmpty { output.writeNull(isRESP3: isRESP3) } else { output.writeBulk(name) }
+            }
+        } else if arguments.matches(1, "SETINFO"), arguments.count == 4 {
+            try setClientInfo(arguments)
+        } else if arguments.matches(1, "LIST") || (arguments.matches(1, "INFO") && arguments.count == 2) {
+            let now = shared.settings.now()
+            let clients = arguments.matches(1, "INFO") ? [info] : shared.clients
+            let text = clients.map { $0.line(now: now) + "\n" }.joined()
+            reply { output, isRESP3 in output.writeText(text, isRESP3: isRESP3) }
+        } else if arguments.matches(1, "NO-EVICT") || arguments.matches(1, "NO-TOUCH"), arguments.count == 3 {
+            guard arguments.matches(2, "ON") || arguments.matches(2, "OFF") else { throw .syntax }
+            replyOK()
+        } else {
+            throw unknownSubcommand(arguments, "CLIENT")
+        }
+    }
+
+    func unknownSubcommand(_ arguments: Arguments, _ command: String) -> RESPError {
+        .line("ERR unknown subcommand or wrong number of arguments for '\(arguments.text(1))'. Try \(command) HELP.")
+    }
+
+    private func setClientInfo(_ arguments: Arguments) throws(RESPError) {
+        let value = try Self.clientName(arguments, 3)
+        if arguments.matches(2, "LIB-NAME") {
+            info.names.withLock { $0.libraryName = value }
+        } else if arguments.matches(2, "LIB-VER") {
+            info.names.withLock { $0.libraryVersion = value }
+        } else {
+            throw .line("ERR Unrecognized option '\(arguments.text(2))'")
+        }
+        replyOK()
+    }
+
+    /// Names go into CLIENT LIST's lines: printable ASCII without spaces.
+    private static func clientName(_ arguments: Arguments, _ index: Int) throws(RESPError) -> String {
+        guard arguments[index].count <= 256, arguments[index].allSatisfy({ $0 >= 0x21 && $0 <= 0x7e }) else {
+            throw .line("ERR Client names cannot contain spaces, newlines or special characters.")
+        }
+        return arguments.text(index)
+    }
+}
+
+extension ClientInfo {
+    /// The client's line of CLIENT LIST.
+    func line(now: UInt64) -> String {
+        let names = names.withLock { $0 }
+        let age = now > connectedAt ? (now - connectedAt) / 1_000 : 0
+        return "id=\(id) addr=\(remoteAddress) laddr=\(localAddress) name=\(names.name) age=\(age) flags="
+            + "\(names.isReadOnly ? "r" : "N") db=0 resp=\(names.isRESP3 ? 3 : 2) lib-name=\(names.libraryName) "
+            + "lib-ver=\(names.libraryVersion)"
+    }
+}

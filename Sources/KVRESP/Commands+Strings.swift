@@ -1,0 +1,162 @@
+import KVBase
+import KVService
+
+// Commands on values: each reads its arguments, takes a slot and adds its requests to the connection's batch.
+
+extension RESPConnection {
+    /// A key, refused where it is too long.
+    func key(_ arguments: Arguments, _ index: Int) throws(RESPError) -> UnsafeRawBufferPointer {
+        let key = arguments[index]
+        guard key.count <= shared.limits.keyBytesMax else {
+            throw .line("ERR key of \(key.count) bytes is over the limit of \(shared.limits.keyBytesMax)")
+        }
+        return key
+    }
+
+    func get(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.get(key, tag: expect(.value, .read), consistency: consistency)
+    }
+
+    func set(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        guard arguments.count > 3 else {
+            return batch.put(key, arguments[2], tag: expect(.ok, .write))
+        }
+        var options = SetOptions()
+        try options.read(arguments)
+        let shape: ReplyShape = options.returnsPrevious ? .value : .ok
+        batch.put(
+            key,
+            arguments[2],
+            tag: expect(shape, .write),
+            condition: options.condition,
+            expiry: options.expiry,
+            flags: options.returnsPrevious ? .returnPrevious : []
+        )
+    }
+
+    func setIfAbsent(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.put(key, arguments[2], tag: expect(.flag, .write), condition: .absent)
+    }
+
+    func setExpiring(_ arguments: Arguments, _ name: String, millisecondsPerUnit: Int64) throws(RESPError) {
+        let key = try key(arguments, 1)
+        let time = try arguments.integer(2)
+        let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: millisecondsPerUnit)
+        guard time > 0, !overflowed else { throw .invalidExpire(name) }
+        batch.put(
+            key,
+            arguments[3],
+            tag: expect(.ok, .write),
+            expiry: .after(milliseconds: UInt64(milliseconds))
+        )
+    }
+
+    func getAndSet(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.put(key, arguments[2], tag: expect(.value, .write), flags: .returnPrevious)
+    }
+
+    func getAndDelete(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.delete(key, tag: expect(.value, .write), flags: .returnPrevious)
+    }
+
+    func getMany(_ arguments: Arguments) throws(RESPError) {
+        let parts = arguments.count - 1
+        for index in 1...parts { _ = try key(arguments, index) }
+        let tag = expect(parts: parts, .values, .read)
+        for part in 0..<parts { batch.get(arguments[part + 1], tag: tag + UInt64(part), consistency: consistency) }
+    }
+
+    func setMany(_ arguments: Arguments) throws(RESPError) {
+        guard arguments.count % 2 == 1 else { throw .wrongArity("mset") }
+        let parts = (arguments.count - 1) / 2
+        for part in 0..<parts { _ = try key(arguments, 2 * part + 1) }
+        let tag = expect(parts: parts, .allOK, .write)
+        for part in 0..<parts {
+            batch.put(
+                arguments[2 * part + 1],
+                arguments[2 * part + 2],
+                tag: tag + UInt64(part),
+                joinsPrevious: part > 0
+            )
+        }
+    }
+
+    func append(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.append(key, arguments[2], tag: expect(.number, .write))
+    }
+
+    func length(_ arguments: Arguments) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.head(key, tag: expect(.length, .read), consistency: consistency)
+    }
+
+    func increment(_ arguments: Arguments, by amount: Int64) throws(RESPError) {
+        let key = try key(arguments, 1)
+        batch.increment(key, by: amount, tag: expect(.number, .write))
+    }
+
+    func incrementBy(_ arguments: Arguments, isNegated: Bool) throws(RESPError) {
+        let amount = try arguments.integer(2)
+        guard isNegated else { return try increment(arguments, by: amount) }
+        guard amount != .min else { throw .line("ERR decrement would overflow") }
+        try increment(arguments, by: -amount)
+    }
+}
+
+/// What follows key and value in SET.
+private struct SetOptions {
+    var condition = Condition.none
+    var expiry = Expiry.none
+    var returnsPrevious = false
+
+    mutating func read(_ arguments: Arguments) throws(RESPError) {
+        var index = 3
+        while index < arguments.count {
+            if arguments.matches(index, "NX") {
+                guard condition == .none else { throw .syntax }
+                condition = .absent
+            } else if arguments.matches(index, "XX") {
+                guard condition == .none else { throw .syntax }
+                condition = .present
+            } else if arguments.matches(index, "GET") {
+                returnsPrevious = true
+            } else {
+                guard expiry == .none else { throw .syntax }
+                if arguments.matches(index, "KEEPTTL") {
+                    expiry = .keep
+                } else {
+                    guard index + 1 < arguments.count else { throw .syntax }
+                    expiry = try Self.expiry(arguments, index)
+                    index += 1
+                }
+            }
+            index += 1
+        }
+    }
+
+    private static func expiry(_ arguments: Arguments, _ index: Int) throws(RESPError) -> Expiry {
+        let isSeconds: Bool
+        let isAbsolute: Bool
+        if arguments.matches(index, "EX") {
+            (isSeconds, isAbsolute) = (true, false)
+        } else if arguments.matches(index, "PX") {
+            (isSeconds, isAbsolute) = (false, false)
+        } else if arguments.matches(index, "EXAT") {
+            (isSeconds, isAbsolute) = (true, true)
+        } else if arguments.matches(index, "PXAT") {
+            (isSeconds, isAbsolute) = (false, true)
+        } else {
+            throw .syntax
+        }
+        let time = try arguments.integer(index + 1)
+        let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: isSeconds ? 1_000 : 1)
+        guard time > 0, !overflowed else { throw .invalidExpire("set") }
+        return isAbsolute ? .at(milliseconds: UInt64(milliseconds)) : .after(milliseconds: UInt64(milliseconds))
+    }
+}

@@ -1,0 +1,40 @@
+package import KVBase
+
+/// What bounds a RESP listener and what it says about itself.
+package struct RESPSettings: Sendable {
+    /// This node: the upper 16 bits of its SCAN cursors.
+    package var node: NodeID
+    /// The program's version, for INFO.
+    package var softwareVersion: String
+    /// How many clients may be connected at once.
+    package var connectionsMax = 10_000
+    /// How many arguments a command may have.
+    package var argumentsMax = 65_536
+    /// How many bytes one command may take: two greatest values and some.
+    package var commandBytesMax = 2 * Limits.valueBytesMax + (1 << 20)
+    /// How long an inline command may be.
+    package var inlineBytesMax = 64 * 1024
+    /// How many requests of a connection may be unanswered before it is not read any further.
+    package var requestsInFlightMax = 1_024
+    /// How many bytes of replies may wait for a client before it is disconnected.
+    package var outputBytesMax = 256 << 20
+    /// How many requests a batch holds at most before it is submitted.
+    package var batchRequestsMax = 1_024
+    /// How many bytes a batch holds before it is submitted.
+    package var batchBytesMax = 1 << 20
+    /// How many SCAN cursors are remembered; the oldest goes first.
+    package var cursorsMax = 4_096
+    /// How many keys KEYS may answer with before it errs and points to SCAN.
+    package var keysMax = 1_000_000
+    /// How long `stop` lets replies finish.
+    package var stopDeadline: Duration = .seconds(5)
+    /// The wall clock, in milliseconds since 1970.
+    package var now: @Sendable () -> UInt64
+
+    /// Settings with the defaults.
+    package init(node: NodeID, softwareVersion: String, now: @escaping @Sendable () -> UInt64) {
+        self.node = node
+        self.softwareVersion = softwareVersion
+        self.now = now
+    }
+}

@@ -1,0 +1,153 @@
+import KVService
+import KVTelemetry
+import Logging
+import NIOCore
+import Synchronization
+
+/// A client as CLIENT LIST shows it.
+final class ClientInfo: Sendable {
+    struct Names: Sendable {
+        var name = ""
+        var libraryName = ""
+        var libraryVersion = ""
+        var isRESP3 = false
+        var isReadOnly = false
+    }
+
+    let id: UInt64
+    let remoteAddress: String
+    let localAddress: String
+    /// When it connected, in milliseconds since 1970.
+    let connectedAt: UInt64
+    let names = Mutex(Names())
+
+    init(id: UInt64, remoteAddress: String, localAddress: String, connectedAt: UInt64) {
+        self.id = id
+        self.remoteAddress = remoteAddress
+        self.localAddress = localAddress
+        self.connectedAt = connectedAt
+    }
+}
+
+/// What all connections of a listener share.
+final class RESPShared: Sendable {
+    struct Member: Sendable {
+        var info: ClientInfo
+        var connection: RESPConnection?
+    }
+
+    private struct State {
+        var members: [UInt64: Member] = [:]
+        var lastID: UInt64 = 0
+        var isStopping = false
+        var whenEmpty: [@Sendable () -> Void] = []
+    }
+
+    let service: any KeyValueService
+    let settings: RESPSettings
+    let limits: RequestLimits
+    let logger: Logger
+    let table: CommandTable
+    let cursors: ScanCursors
+    let startedAt: UInt64
+    /// By the command's place in the table; the last is for what is no command.
+    let operations: [OperationMetrics]
+    let receivedBytes: Counter
+    let sentBytes: Counter
+    let protocolErrors: Counter
+    let outputOverflows: Counter
+    private let connectionGauge: Gauge
+    private let connectionTotal: Counter
+    private let connectionRejects: Counter
+    private let state = Mutex(State())
+
+    init(_ service: any KeyValueService, _ settings: RESPSettings, _ registry: MetricRegistry, _ logger: Logger) {
+        self.service = service
+        self.settings = settings
+        self.logger = logger
+        limits = service.requestLimits
+        table = commandTable
+        cursors = ScanCursors(node: settings.node, capacity: settings.cursorsMax)
+        startedAt = settings.now()
+        operations = (table.commands.map(\.name) + ["other"]).map {
+            OperationMetrics(registry, transport: "resp", operation: $0)
+        }
+        receivedBytes = registry.counter(.receivedBytesTotal, "resp")
+        sentBytes = registry.counter(.sentBytesTotal, "resp")
+        protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")
+        outputOverflows = registry.counter(.rejectedTotal, "resp", "output_bound")
+        connectionGauge = registry.gauge(.connections, "resp")
+        connectionTotal = registry.counter(.connectionsTotal, "resp")
+        connectionRejects = registry.counter(.rejectedTotal, "resp", "too_many_connections")
+    }
+
+    /// A new client, or nil where there are too many or the listener stops.
+    func admit(remoteAddress: String, localAddress: String) -> ClientInfo? {
+        let info = state.withLock { state -> ClientInfo? in
+            guard !state.isStopping, state.members.count < settings.connectionsMax else { return nil }
+            state.lastID += 1
+            let info = ClientInfo(
+                id: state.lastID,
+                remoteAddress: remoteAddress,
+                localAddress: localAddress,
+                connectedAt: settings.now()
+            )
+            state.members[info.id] = Member(info: info)
+            return info
+        }
+        if info == nil {
+            connectionRejects.add()
+        } else {
+            connectionTotal.add()
+            connectionGauge.add(1)
+        }
+        return info
+    }
+
+    /// The client's connection, so that `stop` finds it.
+    func attach(_ connection: RESPConnection) {
+        let isStopping = state.withLock { state in
+            state.members[connection.info.id]?.connection = connection
+            return state.isStopping
+        }
+        if isStopping { connection.loop.eventLoop.execute { connection.drain() } }
+    }
+
+    /// Forgets a client that is gone.
+    func remove(_ info: ClientInfo) {
+        let actions = state.withLock { state -> [@Sendable () -> Void]? in
+            guard state.members.removeValue(forKey: info.id) != nil else { return nil }
+            guard state.members.isEmpty else { return [] }
+            defer { state.whenEmpty = [] }
+            return state.whenEmpty
+        }
+        guard let actions else { return }
+        connectionGauge.add(-1)
+        for action in actions { action() }
+    }
+
+    /// All clients by id.
+    var clients: [ClientInfo] {
+        state.withLock { $0.members.values.map(\.info).sorted { $0.id < $1.id } }
+    }
+
+    var clientCount: Int { state.withLock { $0.members.count } }
+
+    /// How many clients there were since the start.
+    var clientTotal: UInt64 { connectionTotal.value }
+
+    /// Admits nobody from now on.
+    /// - Returns: the connections that are open.
+    func beginStop(whenEmpty: @escaping @Sendable () -> Void) -> [RESPConnection] {
+        let (connections, isEmpty) = state.withLock { state in
+            state.isStopping = true
+            if !state.members.isEmpty { state.whenEmpty.append(whenEmpty) }
+            return (state.members.values.compactMap(\.connection), state.members.isEmpty)
+        }
+        if isEmpty { whenEmpty() }
+        return connections
+    }
+
+    /// Whether `beginStop` was called.
+    var isStopping: Bool { state.withLock { $0.isStopping } }
+}

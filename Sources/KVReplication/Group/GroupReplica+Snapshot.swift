@@ -1,0 +1,226 @@
+import KVBase
+import KVEnvironment
+import KVRaft
+package import KVStorage
+import Synchronization
+
+/// Opens the tablet in a directory, on a storage thread.
+package typealias TabletOpener = @Sendable (_ directory: String) throws -> Tablet
+
+/// A group's tablets as they were at one index, in a folder of their own.
+struct GroupCheckpoint: Sendable {
+    let folder: String
+    let manifest: SnapshotManifest
+}
+
+// Snapshots: all tablets at one index out, and in.
+
+extension GroupReplica {
+    /// Cuts all tablets at the applied index: their memtables are sealed in this turn, then flushed and linked into a
+    /// folder beside them.
+    ///
+    /// `completion` is called on the home scheduler.
+    func checkpoint(
+        named name: String,
+        on workers: any WorkerPool,
+        _ completion: @escaping @Sendable (Result<GroupCheckpoint, any Error>) -> Void
+    ) {
+        let folder = store.path(name)
+        let index = core.applied
+        guard !isInstalling, stopReason == nil, let term = core.term(at: index) else {
+            return completion(.failure(SnapshotReceiver.Refusal(reason: "the group has no state to copy now")))
+        }
+        let names = machine.tablets.map(\.name)
+        let collector = CheckpointCollector(count: machine.tablets.count) { [host, membership] failure in
+            workers.submit {
+                let result = Result {
+                    if let failure { throw failure }
+                    return GroupCheckpoint(
+                        folder: folder,
+                        manifest: try Self.manifest(
+                            of: folder,
+                            index,
+                            term,
+                            membership.encoded,
+                            host.fileSystem,
+                            names: names
+                        )
+                    )
+                }
+                host.home.execute { completion(result) }
+            }
+        }
+        do {
+            try host.fileSystem.createDirectory(folder)
+        } catch {
+            return completion(.failure(error))
+        }
+        for hosted in machine.tablets {
+            hosted.tablet.checkpoint(into: "\(folder)/\(hosted.shard)") { result in
+                if case .failure(let error) = result { collector.finish(error) } else { collector.finish(nil) }
+            }
+        }
+    }
+
+    private static func manifest(
+        of folder: String,
+        _ index: LogIndex,
+        _ term: Term,
+        _ membership: [UInt8],
+        _ fileSystem: any FileSystem,
+        names: [GroupManifestState.TabletName]
+    ) throws -> SnapshotManifest {
+        let parts = try names.map { name in
+            let directory = "\(folder)/\(name.shard)"
+            let files = try fileSystem.list(directory).map { file in
+                SnapshotManifest.File(name: file, size: try fileSystem.size(directory + "/" + file))
+            }
+            return SnapshotManifest.Part(shard: name.shard, epoch: name.epoch, files: files)
+        }
+        return SnapshotManifest(index: index, term: term, membership: membership, parts: parts)
+    }
+
+    /// The follower has all of a snapshot's data: its core is told.
+    func snapshotDelivered(to peer: ReplicaID, index: LogIndex, term: Term) {
+        guard stopReason == nil else { return }
+        core.snapshotDelivered(to: peer, index: index, term: term, configuration: core.configuration)
+        host.turnEnd.ask()
+    }
+
+    /// A snapshot did not reach its follower.
+    func snapshotFailed(to peer: ReplicaID) {
+        guard stopReason == nil else { return }
+        core.reportSnapshotFailed(peer)
+        host.turnEnd.ask()
+    }
+
+    /// The snapshot that the core asked for is not here.
+    func snapshotRefused() {
+        guard stopReason == nil else { return }
+        core.snapshotRefused()
+        host.turnEnd.ask()
+    }
+
+    /// Puts received tablets in the place of the present ones.
+    ///
+    /// 1. they get names of their own beside the present ones and are opened;
+    /// 2. one synced edit of the manifest makes them the group's, with the cut at the snapshot's index;
+    /// 3. the log before the cut is void, the core and the state machine go on from there, the old tablets are removed.
+    ///
+    /// A crash before 2 leaves the old state, one after it the new: the log that is behind the cut is discarded when it is opened.
+    func install(
+        _ manifest: SnapshotManifest,
+        from folder: String,
+        _ offer: SnapshotOffer,
+        on workers: any WorkerPool,
+        _ completion: @escaping @Sendable (Bool) -> Void
+    ) {
+        guard stopReason == nil, !isInstalling else { return completion(false) }
+        isInstalling = true
+        let first = store.state.nextNumber
+        let names = manifest.parts.enumerated().map { place, part in
+            GroupManifestState.TabletName(shard: part.shard, epoch: part.epoch, number: first + UInt64(place))
+        }
+        let (fileSystem, openTablet, directory) = (host.fileSystem, openTablet, store.directory)
+        workers.submit { [host] in
+            let opened = Result {
+                for name in names {
+                    try fileSystem.rename("\(folder)/\(name.shard)", to: directory + "/" + name.directory)
+                }
+                try fileSystem.synchronizeDirectory(directory)
+                return try names.map { HostedTablet(name: $0, tablet: try openTablet(directory + "/" + $0.directory)) }
+            }
+            host.home.execute { [weak self] in self?.commitInstall(opened, manifest, offer, on: workers, completion) }
+        }
+    }
+
+    private func commitInstall(
+        _ opened: Result<[HostedTablet], any Error>,
+        _ manifest: SnapshotManifest,
+        _ offer: SnapshotOffer,
+        on workers: any WorkerPool,
+        _ completion: @escaping @Sendable (Bool) -> Void
+    ) {
+        guard stopReason == nil, case .success(let tablets) = opened,
+            let received = try? GroupMembership(decoding: manifest.membership)  // refused like any other damage
+        else {
+            isInstalling = false
+            snapshotRefused()
+            return completion(false)
+        }
+        store.change { state in
+            state.tablets = tablets.map(\.name)
+            state.nextNumber = (tablets.map(\.name.number).max() ?? 0) + 1
+            state.cutIndex = manifest.index
+            state.cutTerm = manifest.term
+            state.installedIndex = manifest.index
+            state.membership = manifest.membership
+            state.membershipIndex = manifest.index
+            for tablet in tablets {
+                state.highestEpoch[tablet.shard] = max(state.highestEpoch[tablet.shard] ?? tablet.epoch, tablet.epoch)
+            }
+        } completion: { [weak self] error in
+            guard let self else { return }
+            guard error == nil, self.stopReason == nil else {
+                self.stop("its manifest cannot be written: \(error.map { "\($0)" } ?? "the group stopped")")
+                return completion(false)
+            }
+            self.durableCut = LogCut(index: manifest.index, term: manifest.term)
+            self.host.log.reset(self.id, to: self.durableCut) { [weak self] in
+                self?.finishInstall(tablets, received, on: workers)
+                completion(true)
+            }
+        }
+    }
+
+    private func finishInstall(_ tablets: [HostedTablet], _ received: GroupMembership, on workers: any WorkerPool) {
+        isInstalling = false
+        guard stopReason == nil else { return }
+        let old = machine.tablets
+        do {
+            try machine.replace(tablets)
+        } catch {
+            return stop("the installed snapshot cannot be read: \(error)")
+        }
+        membership = received
+        applyQueue.removeAll()
+        isApplyBlocked = false
+        proposals.failAllWaiters()
+        core.snapshotInstalled()
+        let (fileSystem, directory) = (host.fileSystem, store.directory)
+        for hosted in old {
+            hosted.tablet.close {
+                // What cannot be removed now is removed when the group is opened.
+                try? fileSystem.removeTree(directory + "/" + hosted.name.directory)
+            }
+        }
+        host.turnEnd.ask()
+    }
+}
+
+/// Waits for the checkpoints of all tablets.
+///
+/// SENDABLE: a mutex guards its state.
+private final class CheckpointCollector: Sendable {
+    private struct State {
+        var open: Int
+        var failure: (any Error)?
+    }
+
+    private let state: Mutex<State>
+    private let completion: @Sendable ((any Error)?) -> Void
+
+    init(count: Int, _ completion: @escaping @Sendable ((any Error)?) -> Void) {
+        state = Mutex(State(open: count))
+        self.completion = completion
+    }
+
+    func finish(_ error: (any Error)?) {
+        let outcome = state.withLock { state -> State? in
+            state.open -= 1
+            if state.failure == nil { state.failure = error }
+            return state.open == 0 ? state : nil
+        }
+        if let outcome { completion(outcome.failure) }
+    }
+}

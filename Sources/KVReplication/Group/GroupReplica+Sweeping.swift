@@ -1,0 +1,52 @@
+import KVBase
+package import KVEnvironment
+import KVRaft
+import KVService
+import KVStorage
+
+// Expired keys: the leader looks for them piece by piece and logs their removal, so that all replicas remove the same.
+
+extension GroupReplica {
+    /// Looks at the next piece of the next shard; to be called about once a second.
+    package func sweep(on workers: any WorkerPool) {
+        guard core.role == .leader, stopReason == nil, !isSweeping, let shards = machine as? ShardGroupMachine else {
+            return
+        }
+        let pinned = shards.pin()
+        guard !pinned.isEmpty else { return }
+        let place = sweptShards % pinned.count
+        sweptShards += 1
+        let shard = pinned[place]
+        let epoch = shard.mark.epoch
+        let before = sweepers[shard.shard] ?? Sweeper()
+        // The sweep is logged later than now, so what has expired by now has expired by then.
+        let time = max(machine.loggedTime, host.clock.wallMilliseconds)
+        isSweeping = true
+        workers.submit { [weak self, home = host.home] in
+            var sweeper = before
+            let result = Result { try sweeper.round(shard, time: time) }
+            let after = sweeper
+            home.execute { [weak self] in self?.swept(shard.shard, epoch, after, result) }
+        }
+    }
+
+    private func swept(
+        _ shard: ShardID,
+        _ epoch: Epoch,
+        _ sweeper: Sweeper,
+        _ result: Result<(found: [Sweeper.Expired], isAtEnd: Bool), any Error>
+    ) {
+        isSweeping = false
+        // A shard that cannot be read is found by whoever reads it; the sweep goes on with the next.
+        guard case .success(let round) = result else { return }
+        sweepers[shard] = sweeper
+        guard core.role == .leader, stopReason == nil, !round.found.isEmpty else { return }
+        var entry = EntryBuilder()
+        for expired in round.found {
+            entry.appendSweep(expired.key, version: expired.version, shard: shard, epoch: epoch)
+        }
+        // Where the log takes no more now, the next round finds them again.
+        _ = try? propose(.commands, entry.take())
+        host.turnEnd.ask()
+    }
+}

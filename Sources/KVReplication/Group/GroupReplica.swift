@@ -1,0 +1,413 @@
+import DequeModule
+package import KVBase
+import KVEnvironment
+package import KVRaft
+import KVService
+
+/// One group's replica on this node: drives the consensus core and does what it decides.
+///
+/// A turn of the home scheduler goes:
+/// 1. Requests, messages and finished log writes arrive and are only taken down.
+/// 2. At the end of the turn, writes that came together are proposed as one entry, unless enough of the log's own writes are under
+///    way: then they wait and grow, so that batches adapt to the load without a timer.
+/// 3. Reads that came together share one round.
+/// 4. The core's effects are carried out: messages that may go at once go to the outbox, entries and hard state to the log, and
+///    messages that must not overtake their sync wait for it.
+/// 5. What is committed and durable here is applied in order, and whoever waits for it is answered.
+///
+/// SENDABLE: touched on the home scheduler only; jobs elsewhere carry what they need and come back to it.
+package final class GroupReplica: @unchecked Sendable {
+    /// The group.
+    package let id: GroupID
+    /// This replica in it.
+    package let replica: ReplicaID
+    let host: GroupHost
+    let settings: GroupSettings
+    let machine: any GroupStateMachine
+    let store: GroupStore
+    let openTablet: TabletOpener
+    weak var observer: (any GroupObserver)?
+
+    var core: RaftCore
+    var effects = Effects()
+    var membership: GroupMembership
+    var proposals: Proposals
+    var reads = PendingReads()
+    var barriers = Barriers()
+    var applyQueue: Deque<Entry> = []
+    /// Whether a snapshot is being put in place.
+    var isInstalling = false
+    /// Whether an entry waits for blocks from the disk.
+    var isApplyBlocked = false
+    /// Who waits for the entry that is being applied.
+    var applyingOrigins: [Origin]?
+    var logWritesInFlight = 0
+    /// Whether the manifest is being told of a new cut.
+    var isCutting = false
+    /// Through where the manifest says that tablets hold everything.
+    var durableCut = LogCut()
+    /// The applied entries that are still in memory.
+    var inMemory: Deque<(index: LogIndex, bytes: Int)> = []
+    var inMemoryBytes = 0
+    var isSweeping = false
+    /// The term in which a command to the controller was proposed.
+    var controlTerm: Term = 0
+    var sweptShards = 0
+    var sweepers: [ShardID: Sweeper] = [:]
+    /// The newest write that is durable here.
+    private var durableTicket: UInt64 = 0
+    private var held: Deque<(ticket: UInt64, messages: [Message])> = []
+    /// Why the group stopped for good; nil while it works.
+    package internal(set) var stopReason: String?
+    var known = KnownRole()
+    var quickElection: (any ScheduledJob)?
+    /// Whether an entry that only logs the time is on its way.
+    var isTimeProposed = false
+    /// Where that entry stands.
+    var timeIndex: LogIndex = 0
+    var readsForTime: [ReadForTime] = []
+
+    /// The part that the observer last heard of.
+    struct KnownRole: Equatable {
+        var role = Role.follower
+        var term: Term = 0
+        var leader: ReplicaID?
+    }
+
+    /// A replica that goes on from what the log and the tablets hold.
+    package init(
+        _ id: GroupID,
+        replica: ReplicaID,
+        host: GroupHost,
+        settings: GroupSettings,
+        machine: any GroupStateMachine,
+        core: RaftCore,
+        membership: GroupMembership,
+        store: GroupStore,
+        openTablet: @escaping TabletOpener,
+        observer: any GroupObserver
+    ) {
+        self.id = id
+        self.replica = replica
+        self.host = host
+        self.settings = settings
+        self.machine = machine
+        self.core = core
+        self.membership = membership
+        self.store = store
+        durableCut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
+        self.openTablet = openTablet
+        self.observer = observer
+        proposals = Proposals(entryBytesMax: settings.entryBytesMax)
+    }
+
+    /// Whether this replica leads.
+    package var isLeader: Bool { core.role == .leader && stopReason == nil }
+
+    /// The node that leads, where known.
+    package var leaderNode: NodeID? { core.leader.flatMap { membership.node(of: $0) } }
+
+    // MARK: Inputs
+
+    /// Time passes: to be called every `tickNanoseconds`.
+    package func tick() {
+        guard stopReason == nil else { return }
+        core.tick()
+        let now = host.clock.monotonicNanoseconds
+        proposals.expire(at: now)
+        reads.expire(at: now)
+        barriers.expire(at: now, ServiceError(.timeout, "group \(id) did not confirm the read in time; try again"))
+        host.turnEnd.ask()
+    }
+
+    /// A message from another replica arrived.
+    package func receive(_ message: Message) {
+        guard stopReason == nil, message.to == replica else { return }
+        for entry in message.entries where !entry.holdsChecksum(group: id) {
+            // Damaged on the way or at the sender: as if it had been lost. The leader sends it again.
+            damagedEntriesReceived += 1
+            return
+        }
+        // A message that the core refuses is a stray one: the peer's own time-outs repair what it meant to do.
+        do { try core.step(message) } catch { strayMessages += 1 }
+        host.turnEnd.ask()
+    }
+
+    /// How many appends were dropped because an entry failed its checksum.
+    package private(set) var damagedEntriesReceived: UInt64 = 0
+    /// How many messages the core refused.
+    package private(set) var strayMessages: UInt64 = 0
+
+    /// The connection to the leader was closed by its end: its process is gone or stopping.
+    ///
+    /// The group elects without waiting for the time-out: each follower asks after a short random while.
+    package func leaderConnectionClosed(_ node: NodeID) {
+        guard stopReason == nil, let peer = membership.replica(on: node), core.leaderConnectionClosed(peer) else {
+            return
+        }
+        let least: UInt64 = 2_000_000
+        let delay = least + host.randomness.next() % (settings.quickElectionNanosecondsMax - least)
+        quickElection?.cancel()
+        quickElection = host.home.schedule(afterNanoseconds: delay) { [weak self] in
+            guard let self, self.stopReason == nil else { return }
+            self.core.campaignSoon()
+            self.host.turnEnd.ask()
+        }
+        host.turnEnd.ask()
+    }
+
+    /// A node's connection went away: probe it before sending more.
+    package func peerUnreachable(_ node: NodeID) {
+        guard stopReason == nil, let peer = membership.replica(on: node) else { return }
+        core.reportUnreachable(peer)
+    }
+
+    /// Takes a request that belongs to a shard of this group.
+    ///
+    /// Answers at once where it cannot be served.
+    package func submit(_ request: RoutedRequest, origin: Origin) {
+        if let stopReason {
+            origin.fail(ServiceError(.unavailable, "group \(id) stopped on this node: \(stopReason)"))
+        } else if request.item.operation.isWrite {
+            guard proposals.bytes + request.bytes.count <= settings.uncommittedBytesMax else {
+                origin.fail(
+                    ServiceError(
+                        .overloaded,
+                        "\(proposals.bytes) bytes wait for their commit already; try again, or send less"
+                    )
+                )
+                return
+            }
+            if let refusal = writeRefusal {
+                origin.fail(refusal)
+                return
+            }
+            proposals.add(request, origin: origin)
+        } else {
+            guard reads.count < settings.readsWaitingMax else {
+                origin.fail(ServiceError(.overloaded, "\(reads.count) reads wait already; try again, or send less"))
+                return
+            }
+            reads.add(request, origin: origin)
+        }
+    }
+
+    /// Why no write is taken now, where that is so for other reasons than leadership.
+    var writeRefusal: ServiceError? {
+        if host.log.isDiskFull || machine.tablets.contains(where: { $0.tablet.isDiskFull }) {
+            return ServiceError(
+                .diskFull,
+                "the disk of the leader is full: free space or add some; writes resume by themselves"
+            )
+        }
+        if machine.tablets.contains(where: { $0.tablet.pressure >= 1 }) {
+            return ServiceError(.overloaded, "storage is behind with flushing and compaction; try again, or send less")
+        }
+        return nil
+    }
+
+    // MARK: The end of a turn
+
+    /// Proposes, reads, and does what the core decided.
+    ///
+    /// Called once at the end of each turn in which something happened.
+    package func endTurn() {
+        guard stopReason == nil else { return }
+        if core.role == .leader {
+            propose()
+            if reads.isFilling { beginReadRound() }
+        }
+        carryOutEffects()
+        noticeRoleChange()
+    }
+
+    private func propose() {
+        while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
+            guard let filled = proposals.takeFilled() else { return }
+            let payload = filled.entry.payload
+            do {
+                let place = try propose(.commands, payload)
+                proposals.wait(filled, index: place.index, term: place.term)
+            } catch {
+                proposals.forget(bytes: payload.count)
+                for origin in filled.origins {
+                    origin.fail(
+                        ServiceError(.overloaded, "the log takes no more before some of it is committed; try again")
+                    )
+                }
+            }
+            carryOutEffects()
+        }
+    }
+
+    @discardableResult
+    func propose(_ kind: EntryKind, _ payload: [UInt8]) throws -> (index: LogIndex, term: Term) {
+        let time = max(core.lastTime, machine.loggedTime, host.clock.wallMilliseconds)
+        let place = try core.propose([ProposedEntry(kind: kind, time: time, payload: payload, group: id)])
+        return (place.first, place.term)
+    }
+
+    private func beginReadRound() {
+        let context = reads.beginRound()
+        do {
+            try core.readIndex(context: context)
+        } catch {
+            returnToRouter(reads.takeRound(context))
+        }
+    }
+
+    // MARK: Effects
+
+    func carryOutEffects() {
+        while stopReason == nil, core.hasEffects {
+            core.takeEffects(into: &effects)
+            for message in effects.messagesNow { send(message) }
+            persist()
+            hold()
+            for entry in effects.entriesToApply { applyQueue.append(entry) }
+            for read in effects.readsReady where !barriers.confirm(read.context, at: read.index) {
+                reads.confirm(read.context, at: read.index)
+            }
+            for context in effects.readsFailed where !barriers.fail(context, leadershipLost) {
+                returnToRouter(reads.takeRound(context))
+            }
+            for request in effects.snapshotsToSend { observer?.snapshotNeeded(self, request) }
+            if let offer = effects.snapshotToInstall { observer?.installSnapshot(self, offer) }
+            for request in effects.entriesNeeded { readEntries(request) }
+            if effects.leaveJointWanted {
+                // Refused where one is on its way: the core asks again.
+                _ = try? propose(.configuration, ConfigurationChange.leaveJoint.encoded)
+            }
+            applyCommitted()
+        }
+        serveReads()
+    }
+
+    private func send(_ message: Message) {
+        guard let node = membership.node(of: message.to) else { return }
+        host.outbox.add(.raft(id, message), to: node)
+    }
+
+    private func persist() {
+        guard effects.needsPersisting else { return }
+        let ticket = effects.ticket
+        logWritesInFlight += 1
+        host.log.append(
+            NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
+                self?.logWritten(ticket)
+            }
+        )
+    }
+
+    /// Messages that must not overtake a sync wait for its ticket.
+    private func hold() {
+        guard !effects.messagesAfterPersist.isEmpty else { return }
+        if effects.ticket <= durableTicket {
+            for message in effects.messagesAfterPersist { send(message) }
+        } else {
+            held.append((effects.ticket, effects.messagesAfterPersist))
+        }
+    }
+
+    private func logWritten(_ ticket: UInt64) {
+        logWritesInFlight -= 1
+        guard stopReason == nil else { return }
+        precondition(ticket > durableTicket, "ticket \(ticket) after \(durableTicket)")
+        durableTicket = ticket
+        core.persisted(ticket: ticket)
+        while let first = held.first, first.ticket <= ticket {
+            held.removeFirst()
+            for message in first.messages { send(message) }
+        }
+        host.turnEnd.ask()
+    }
+
+    /// Reads entries that left memory, for a follower that is behind or to apply them.
+    private func readEntries(_ need: EntryRequest) {
+        host.log.read(id, from: need.first, to: need.last + 1, bytesMax: need.bytesMax) { [weak self] result in
+            guard let self, self.stopReason == nil else { return }
+            switch result {
+            case .success(let entries): self.supply(entries, for: need)
+            // Dropped or overwritten since: the core is told that there are none, and goes on from what the log has now.
+            case .failure(.unavailable): self.supply([], for: need)
+            case .failure(let error):
+                self.stop("entries \(need.first) to \(need.last) of its log cannot be read: \(error)")
+            }
+        }
+    }
+
+    private func supply(_ entries: [Entry], for need: EntryRequest) {
+        // Refused where the log was overwritten meanwhile: the core asks again.
+        try? core.supplyEntries(entries, for: need)
+        host.turnEnd.ask()
+    }
+
+    private var leadershipLost: ServiceError {
+        ServiceError(.noLeader, "leadership of group \(id) changed during the read; try again")
+    }
+
+    private func noticeRoleChange() {
+        let now = KnownRole(role: core.role, term: core.term, leader: core.leader)
+        guard now != known else { return }
+        let wasLeader = known.role == .leader
+        known = now
+        if wasLeader, now.role != .leader { giveBack() }
+        if core.leader != nil {
+            quickElection?.cancel()
+            quickElection = nil
+        }
+        observer?.groupChanged(self)
+    }
+
+    /// Leadership is lost: what was not proposed yet is for someone else, and so are all reads without an index.
+    private func giveBack() {
+        while let filled = proposals.takeFilled() {
+            proposals.forget(bytes: filled.entry.payload.count)
+            filled.forEachRequest { bytes, item, origin in observer?.reroute(bytes, item: item, origin: origin) }
+        }
+        for batch in reads.takeUnconfirmed() { returnToRouter(batch) }
+        for read in readsForTime {
+            read.withRequest { observer?.reroute($0.bytes, item: $0.item, origin: read.origin) }
+        }
+        readsForTime = []
+        isTimeProposed = false
+    }
+
+    func returnToRouter(_ batch: PendingReads.Batch?) {
+        batch?.visit { request, origin in observer?.reroute(request.bytes, item: request.item, origin: origin) }
+    }
+
+    /// The group takes no further part on this node: its data or its log is damaged.
+    package func stop(_ reason: String) {
+        guard stopReason == nil else { return }
+        stopReason = reason
+        quickElection?.cancel()
+        proposals.failAllWaiters()
+        giveBack()
+        for batch in reads.takeAll() { returnToRouter(batch) }
+        observer?.groupStopped(self, reason: reason)
+    }
+}
+
+// MARK: What it is now
+
+extension GroupReplica {
+    /// Its role.
+    package var role: Role { core.role }
+    /// Its term.
+    package var term: Term { core.term }
+    /// The highest index known to be committed.
+    package var commitIndex: LogIndex { core.commit }
+    /// The highest index applied.
+    package var appliedIndex: LogIndex { core.applied }
+    /// The first index that the log still has.
+    package var firstIndex: LogIndex { core.firstIndex }
+    /// The last index of the log.
+    package var lastIndex: LogIndex { core.lastIndex }
+    /// As leader: what it knows of each replica.
+    package var progress: [ReplicaProgress] { core.progress }
+    /// The tablets that hold its state.
+    package var tablets: [HostedTablet] { machine.tablets }
+    /// The node on which a replica lives.
+    package func node(of replica: ReplicaID) -> NodeID? { membership.node(of: replica) }
+}

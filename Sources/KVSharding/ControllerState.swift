@@ -1,0 +1,165 @@
+package import KVBase
+
+/// What group 0 knows: the cluster's id, its nodes and groups, the shard map and the feature level.
+///
+/// A pure state machine. The leader of group 0 proposes encoded commands; every replica applies them in log order:
+///
+/// | state            | initialize            | nodeAnnounced                                                   |
+/// |------------------|-----------------------|-----------------------------------------------------------------|
+/// | not initialized  | becomes initialized   | refused                                                         |
+/// | initialized      | unchanged if the same | known node: addresses replaced, incarnation kept or first noted |
+/// |                  | cluster, else refused | known node, another incarnation: refused; unknown node: refused |
+///
+/// A refusal changes nothing, and it is the same refusal on every replica. Nodes join by an order of an administrator and never
+/// by turning up: a node that nobody named is refused here even where it passed the handshake.
+package struct ControllerState: Sendable, Equatable {
+    /// A host of the cluster.
+    package struct Node: Sendable, Equatable {
+        /// The life of its data directory, once it has said so.
+        package var incarnation: Incarnation?
+        /// Its addresses by edge (`resp`, `http`) and for peers (`peer`).
+        package var addresses: [String: String]
+
+        /// A node with these parts.
+        package init(incarnation: Incarnation? = nil, addresses: [String: String]) {
+            self.incarnation = incarnation
+            self.addresses = addresses
+        }
+    }
+
+    /// The cluster, once initialized.
+    package private(set) var cluster: ClusterID?
+    /// Every node by id.
+    package private(set) var nodes: [NodeID: Node] = [:]
+    /// Every group's replicas and the nodes that they live on.
+    package private(set) var groups: [GroupID: [ReplicaID: NodeID]] = [:]
+    /// Who owns which shard, once initialized.
+    package private(set) var shardMap: ShardMap?
+    /// The newest formats and messages that the cluster may use.
+    package private(set) var featureLevel: UInt32 = 0
+
+    /// A state before initialization.
+    package init() {}
+
+    /// A state with these parts, as a decoder read them.
+    init(
+        cluster: ClusterID?,
+        nodes: [NodeID: Node],
+        groups: [GroupID: [ReplicaID: NodeID]],
+        shardMap: ShardMap?,
+        featureLevel: UInt32
+    ) {
+        self.cluster = cluster
+        self.nodes = nodes
+        self.groups = groups
+        self.shardMap = shardMap
+        self.featureLevel = featureLevel
+    }
+
+    /// What became of a command.
+    package enum Outcome: Sendable, Equatable {
+        case applied
+        /// The state was already so.
+        case unchanged
+        /// Nothing changed; why.
+        case refused(String)
+    }
+
+    /// Applies one command.
+    ///
+    /// The same on every replica.
+    package mutating func apply(_ command: ControllerCommand) -> Outcome {
+        switch command {
+        case .initialize(let plan): initialize(plan)
+        case .nodeAnnounced(let node, let incarnation, let addresses): announce(node, incarnation, addresses)
+        }
+    }
+
+    private mutating func initialize(_ plan: ControllerCommand.Plan) -> Outcome {
+        if let cluster {
+            return cluster == plan.cluster
+                ? .unchanged : .refused("cluster \(cluster) exists, so \(plan.cluster) cannot")
+        }
+        if let reason = plan.fault { return .refused(reason) }
+        cluster = plan.cluster
+        nodes = plan.nodes.mapValues { Node(addresses: $0) }
+        groups = plan.groups
+        shardMap = plan.shardMap
+        featureLevel = plan.featureLevel
+        return .applied
+    }
+
+    private mutating func announce(
+        _ id: NodeID,
+        _ incarnation: Incarnation,
+        _ addresses: [String: String]
+    ) -> Outcome {
+        guard let known = nodes[id] else { return .refused("node \(id) is not of this cluster") }
+        if let before = known.incarnation, before != incarnation {
+            return .refused(
+                "node \(id) was \(before) and now says \(incarnation): it lost its data and must be replaced"
+            )
+        }
+        let node = Node(incarnation: incarnation, addresses: addresses)
+        guard node != known else { return .unchanged }
+        nodes[id] = node
+        return .applied
+    }
+}
+
+/// A command to group 0.
+package enum ControllerCommand: Sendable, Equatable {
+    /// What a cluster starts with.
+    package struct Plan: Sendable, Equatable {
+        /// The cluster's id.
+        package var cluster: ClusterID
+        /// The newest formats and messages that it may use.
+        package var featureLevel: UInt32
+        /// The nodes and their addresses.
+        package var nodes: [NodeID: [String: String]]
+        /// The groups' replicas; the controller's group and every owner of a shard must be among them.
+        package var groups: [GroupID: [ReplicaID: NodeID]]
+        /// Who owns which shard.
+        package var shardMap: ShardMap
+
+        /// A plan with these parts.
+        package init(
+            cluster: ClusterID,
+            featureLevel: UInt32,
+            nodes: [NodeID: [String: String]],
+            groups: [GroupID: [ReplicaID: NodeID]],
+            shardMap: ShardMap
+        ) {
+            self.cluster = cluster
+            self.featureLevel = featureLevel
+            self.nodes = nodes
+            self.groups = groups
+            self.shardMap = shardMap
+        }
+
+        /// Why no cluster can start so; nil where one can.
+        package var fault: String? {
+            if nodes.isEmpty { return "a cluster needs a node" }
+            guard groups[.controller] != nil else { return "no replicas for group 0" }
+            for (group, replicas) in groups.sorted(by: { $0.key < $1.key }) {
+                if replicas.isEmpty { return "group \(group) has no replicas" }
+                if Set(replicas.values).count != replicas.count { return "group \(group) has two replicas on one node" }
+                for (replica, node) in replicas.sorted(by: { $0.key < $1.key }) where nodes[node] == nil {
+                    return "replica \(replica) of group \(group) is on node \(node), which is not named"
+                }
+            }
+            for shard in 0..<shardMap.shardCount {
+                let owner = shardMap.owner(of: ShardID(UInt32(shard)))
+                if groups[owner.group] == nil {
+                    return "shard \(shard) belongs to group \(owner.group), which is not named"
+                }
+            }
+            return nil
+        }
+    }
+
+    /// Creates the cluster.
+    case initialize(Plan)
+    /// A node started and says where it is.
+    case nodeAnnounced(NodeID, Incarnation, addresses: [String: String])
+}

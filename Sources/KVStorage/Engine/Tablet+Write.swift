@@ -1,0 +1,151 @@
+import KVBase
+import Synchronization
+
+extension Tablet {
+    /// Applies a batch: all of it becomes visible at once, and `mark` is the tablet's from then on.
+    ///
+    /// An empty batch moves the mark. Home scheduler only. Not durable at return, unless the tablet has a log of its
+    /// own that synchronizes.
+    /// - Precondition: `mark.appliedIndex` is not below the present one.
+    /// - Throws: `batchTooLong`, `memtablesFull`, `readOnly`, `closed`, and in the log mode `file`; nothing was
+    ///   applied then.
+    package func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError) {
+        precondition(
+            mark.appliedIndex >= active.mark.appliedIndex,
+            "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
+        )
+        if refusesWrites.load(ordering: .acquiring) { throw refusal() }
+        guard batch.byteCount <= Limits.batchBytesMax else {
+            throw .batchTooLong(bytes: batch.byteCount, bytesMax: Limits.batchBytesMax)
+        }
+        if !active.fits(entries: batch.count, bytes: batch.payloadBytes) {
+            try seal(room: Memtable.worstCase(entries: batch.count, bytes: batch.payloadBytes))
+        }
+        let first = visible.load(ordering: .relaxed) + 1
+        if let journal {
+            do throws(StorageError) {
+                try journal.append(batch, firstSequence: first, mark: mark)
+            } catch { throw journalFailed(error) }
+        }
+        apply(batch, firstSequence: first, mark: mark)
+        sealIfFull()
+    }
+
+    /// Puts a batch into the active memtable, which has room, and makes it visible.
+    func apply(_ batch: borrowing WriteBatch, firstSequence: UInt64, mark: TabletMark) {
+        var sequence = firstSequence
+        let memtable = active
+        batch.bytes.withView { bytes in
+            var cursor = WriteBatchCursor(bytes)
+            while cursor.next({ kind, key, value in
+                if kind == EntryKind.deleteRange {
+                    memtable.insertRange(RangeTombstone(start: key.array, end: value.array, sequence: sequence))
+                } else {
+                    memtable.insert(key, EntryTag.make(sequence, kind), value)
+                }
+            }) { sequence &+= 1 }
+        }
+        precondition(sequence - 1 <= EntryTag.sequenceMax, "sequences used up")
+        let before = memtable.used
+        let wasClean = memtable.isClean
+        let now = wasClean ? options.clock.monotonicNanoseconds : 0
+        memtable.advance(to: mark, lastSequence: sequence - 1, nowNanoseconds: now)
+        options.shared.addMemtableBytes(memtable.chargeGrowth())
+        activeBytes.store(before, ordering: .relaxed)
+        visible.store(sequence - 1, ordering: .releasing)
+    }
+
+    private func sealIfFull() {
+        guard active.used >= options.memtableBytes || options.shared.shouldSeal(active.used) else { return }
+        // Where no more memtables may be sealed, the active one goes on while it has room.
+        do throws(StorageError) { try seal(room: 0) } catch {}
+    }
+
+    /// Seals the active memtable if anything was written to it, and starts the flush.
+    ///
+    /// Home scheduler only.
+    /// - Throws: `memtablesFull`.
+    func seal(room: Int) throws(StorageError) {
+        let capacity = max(options.memtableCapacity, room + 4096)
+        if active.isClean && room <= active.capacity - SkipList.firstFree { return }
+        let sealed = active
+        // Only this scheduler seals: the count does not grow between here and the exchange.
+        guard sealed.isClean || background.withLock({ $0.sealed.count < options.sealedHardMax }) else {
+            counters.stalls.add(1, ordering: .relaxed)
+            scheduleWork()
+            throw .memtablesFull
+        }
+        if let journal, !sealed.isClean {
+            do throws(StorageError) {
+                sealed.logNumberAfter = try journal.roll()
+            } catch { throw journalFailed(error) }
+        }
+        let next = Memtable(
+            id: nextMemtableID,
+            capacity: capacity,
+            mark: sealed.mark,
+            lastSequence: sealed.lastSequence,
+            shared: options.shared
+        )
+        background.withLock { state in
+            if !sealed.isClean { state.sealed.append(sealed) }
+            state.active = next
+            publishView(state, active: next)
+        }
+        nextMemtableID += 1
+        active = next
+        activeBytes.store(0, ordering: .relaxed)
+        scheduleWork()
+    }
+
+    /// Starts to bring everything written so far into tables.
+    ///
+    /// Home scheduler only.
+    package func flush() {
+        do throws(StorageError) { try seal(room: 0) } catch {
+            // All memtables are full: their flushes are on the way already.
+        }
+        scheduleWork()
+    }
+
+    /// Brings everything written so far into tables and then calls `completion`, on a worker, with the mark that is
+    /// durable.
+    ///
+    /// Home scheduler only. While the disk is full it waits.
+    package func forceFlush(_ completion: @escaping @Sendable (Result<TabletMark, StorageError>) -> Void) {
+        do throws(StorageError) {
+            try seal(room: 0)
+        } catch {
+            return completion(.failure(error))
+        }
+        awaitFlushed(through: active.id - 1) { result in completion(result.map(\.mark)) }
+        scheduleWork()
+    }
+
+    /// Calls `completion` once the memtable `id` and all before it are in tables.
+    func awaitFlushed(
+        through id: UInt64,
+        _ completion: @escaping @Sendable (Result<FlushedState, StorageError>) -> Void
+    ) {
+        let now = background.withLock { state -> Result<FlushedState, StorageError>? in
+            if state.isClosing { return .failure(.closed) }
+            guard let oldest = state.sealed.first, oldest.id <= id else { return .success(state.flushed) }
+            if case .readOnly(let error) = state.state { return .failure(error) }
+            state.flushWaiters.append(FlushWaiter(memtableID: id, completion: completion))
+            return nil
+        }
+        if let now { completion(now) }
+    }
+
+    private func refusal() -> StorageError {
+        background.withLock { state in
+            if state.isClosing { return .closed }
+            if case .readOnly(let error) = state.state { return .readOnly("\(error)") }
+            return .closed
+        }
+    }
+}
+
+extension BackgroundState {
+    var flushed: FlushedState { FlushedState(version: version, mark: durableMark, lastSequence: durableSequence) }
+}

@@ -1,0 +1,95 @@
+/// A cursor over a tablet's keys at one moment, both ways.
+///
+/// One thread at a time.
+///
+/// Key and value are views that are good until the next move. After a move threw, it stands nowhere.
+// SENDABLE: handed from thread to thread whole; the holder sees to it that one uses it at a time.
+package final class TabletIterator: @unchecked Sendable {
+    private let cursor: VisibleCursor
+    private let view: ReadView
+    private let snapshot: Snapshot?
+
+    init(
+        _ view: ReadView,
+        snapshot: Snapshot?,
+        sequence: UInt64,
+        lower: [UInt8]?,
+        upper: [UInt8]?,
+        fillCache: Bool
+    ) throws(StorageError) {
+        self.view = view
+        self.snapshot = snapshot
+        var runs: [TableRun] = []
+        var tombstones: [RangeTombstone] = []
+        for memtable in view.memtables {
+            if let ranges = memtable.rangeTombstones { tombstones += ranges.tombstones }
+        }
+        for (number, level) in view.version.levels.enumerated() where !level.files.isEmpty {
+            let chosen = level.files.indices.filter { position in
+                if let upper, compareKeys(level.files[position].metadata.smallest, upper) >= 0 { return false }
+                if let lower, level.files[position].metadata.endsBefore(lower) { return false }
+                return true
+            }
+            for position in chosen where level.files[position].metadata.rangeCount > 0 {
+                if let ranges = try level.files[position].openReader().ranges { tombstones += ranges.tombstones }
+            }
+            guard let first = chosen.first, let last = chosen.last else { continue }
+            if number == 0 {
+                for position in chosen { runs.append(TableRun(level, position..<(position + 1), fillCache: fillCache)) }
+            } else {
+                runs.append(TableRun(level, first..<(last + 1), fillCache: fillCache))
+            }
+        }
+        let relevant = tombstones.filter { $0.sequence <= sequence }
+        cursor = VisibleCursor(
+            MergeCursor(memtables: view.memtables, runs: runs),
+            sequence: sequence,
+            ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant),
+            lower: lower,
+            upper: upper
+        )
+    }
+
+    /// Whether it stands on a key.
+    package var isValid: Bool { cursor.isValid }
+
+    /// The key it stands on.
+    ///
+    /// - Precondition: `isValid`.
+    package var key: UnsafeRawBufferPointer { cursor.key.buffer }
+
+    /// That key's value.
+    ///
+    /// - Precondition: `isValid`.
+    package var value: UnsafeRawBufferPointer { cursor.value.buffer }
+
+    /// Goes to the first key.
+    package func seekToFirst() throws(StorageError) { try cursor.seekToFirst() }
+
+    /// Goes to the last key.
+    package func seekToLast() throws(StorageError) { try cursor.seekToLast() }
+
+    /// Goes to the first key not before `key`.
+    package func seek(_ key: UnsafeRawBufferPointer) throws(StorageError) { try cursor.seek(ByteView(key)) }
+
+    /// Goes to the last key not after `key`.
+    package func seekForPrevious(_ key: UnsafeRawBufferPointer) throws(StorageError) {
+        try cursor.seekForPrevious(ByteView(key))
+    }
+
+    /// Goes to the next key.
+    package func next() throws(StorageError) { try cursor.next() }
+
+    /// Goes to the key before.
+    package func previous() throws(StorageError) { try cursor.previous() }
+
+    /// Goes to the first key not before `key`.
+    package func seek(_ key: [UInt8]) throws(StorageError) {
+        try key.withView { (view) throws(StorageError) in try cursor.seek(view) }
+    }
+
+    /// Goes to the last key not after `key`.
+    package func seekForPrevious(_ key: [UInt8]) throws(StorageError) {
+        try key.withView { (view) throws(StorageError) in try cursor.seekForPrevious(view) }
+    }
+}

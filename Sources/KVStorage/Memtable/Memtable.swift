@@ -1,0 +1,186 @@
+import Synchronization
+
+/// The newest writes of a tablet, sorted, in memory: a skip list in an arena, beside it the range deletions.
+///
+/// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time;
+///    what a reader may see is bounded by sequence, not by this type.
+/// 2. The arena is address space reserved at once and committed as it is touched; it never grows: `fits` says whether
+///    a batch has room, and the tablet seals before it would not.
+/// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied
+///    index of the first, from which the Raft log must be kept while this memtable is not on disk.
+///
+// SENDABLE: `list` is safe for one writer and many readers; the writer's own fields are touched only on the tablet's
+// home scheduler until the seal, which publishes them through the tablet's mutex; `ranges` has its own mutex.
+final class Memtable: @unchecked Sendable {
+    let id: UInt64
+    let list: SkipList
+    let capacity: Int
+
+    // Owned by the writer until the seal.
+    private(set) var used = SkipList.firstFree
+    private(set) var entryCount = 0
+    private(set) var tombstoneCount = 0
+    private(set) var mark: TabletMark
+    private(set) var firstIndex: LogIndexOrNone = .none
+    private(set) var lastSequence: UInt64
+    /// Where the tablet has a log of its own: all records of this memtable lie before this segment.
+    ///
+    /// Set at the seal.
+    var logNumberAfter: UInt64 = 0
+    /// When the first batch came, by the monotonic clock.
+    private(set) var bornNanoseconds: UInt64 = 0
+    private let tails: UnsafeMutablePointer<UInt32>
+    private var randomState: UInt64
+
+    private let hasRanges = Atomic<Bool>(false)
+    private let ranges = Mutex<RangeTombstoneSet>(RangeTombstoneSet([]))
+
+    /// The applied index of a memtable's first batch, if there was one.
+    typealias LogIndexOrNone = UInt64?
+
+    private let shared: SharedResources
+    /// What was added to the shared budget.
+    private var charged = 0
+
+    init(
+        id: UInt64,
+        capacity: Int,
+        mark: TabletMark,
+        lastSequence: UInt64,
+        shared: SharedResources
+    ) {
+        precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
+        self.id = id
+        self.capacity = capacity
+        self.mark = mark
+        self.lastSequence = lastSequence
+        self.shared = shared
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+        list = SkipList(base: memory)
+        for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
+        tails = .allocate(capacity: SkipList.heightMax)
+        tails.initialize(repeating: SkipList.head, count: SkipList.heightMax)
+        randomState = 0x2545_f491_4f6c_dd1d &* (id | 1)
+    }
+
+    deinit {
+        shared.addMemtableBytes(-charged)
+        list.base.deallocate()
+        tails.deallocate()
+    }
+
+    /// By how much it grew since the last call, now charged to the shared budget by the caller.
+    ///
+    /// Writer only.
+    func chargeGrowth() -> Int {
+        defer { charged = used }
+        return used - charged
+    }
+
+    /// Whether nothing was written, not even a mark.
+    var isClean: Bool { firstIndex == nil }
+
+    /// Whether it holds neither keys nor range deletions (it may still carry a newer mark).
+    var isEmpty: Bool { entryCount == 0 && !hasRanges.load(ordering: .acquiring) }
+
+    /// Whether `entries` entries with `bytes` of keys and values have room for certain.
+    func fits(entries: Int, bytes: Int) -> Bool { used + Self.worstCase(entries: entries, bytes: bytes) <= capacity }
+
+    /// The room that entries may take: their bytes, the node, a full tower, alignment.
+    static func worstCase(entries: Int, bytes: Int) -> Int {
+        bytes + entries * (SkipList.nodeHeader + 4 * (SkipList.heightMax - 1) + 8)
+    }
+
+    /// Notes that a batch with this mark is in.
+    ///
+    /// Writer only.
+    func advance(to mark: TabletMark, lastSequence: UInt64, nowNanoseconds: UInt64) {
+        if firstIndex == nil {
+            firstIndex = mark.appliedIndex
+            bornNanoseconds = nowNanoseconds
+        }
+        self.mark = mark
+        self.lastSequence = lastSequence
+    }
+
+    /// Inserts an entry.
+    ///
+    /// Writer only.
+    /// - Precondition: it fits, and no entry has this key and tag.
+    func insert(_ key: ByteView, _ tag: UInt64, _ value: ByteView) {
+        let height = randomHeight()
+        let node = (used &+ 4 &* (height &- 1) &+ 7) & ~7
+        let end = node &+ SkipList.nodeHeader &+ key.count &+ value.count
+        precondition(end <= capacity, "memtable of \(capacity) bytes overrun at \(end)")
+        used = end
+        entryCount &+= 1
+        if EntryKind.put != EntryTag.kind(tag) { tombstoneCount &+= 1 }
+
+        let place = list.base + node
+        place.storeBytes(of: UInt32(truncatingIfNeeded: key.count), toByteOffset: 4, as: UInt32.self)
+        place.storeBytes(of: tag, toByteOffset: 8, as: UInt64.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 16, as: UInt32.self)
+        (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
+        (place + (SkipList.nodeHeader &+ key.count)).copyMemory(from: value.base, byteCount: value.count)
+        link(UInt32(truncatingIfNeeded: node), height, key, tag)
+    }
+
+    /// Adds a range deletion.
+    ///
+    /// Writer only.
+    func insertRange(_ tombstone: RangeTombstone) {
+        ranges.withLock { $0 = $0.adding(tombstone) }
+        hasRanges.store(true, ordering: .releasing)
+    }
+
+    /// The range deletions so far.
+    ///
+    /// Any thread.
+    var rangeTombstones: RangeTombstoneSet? {
+        guard hasRanges.load(ordering: .acquiring) else { return nil }
+        return ranges.withLock { $0 }
+    }
+
+    private func link(_ node: UInt32, _ height: Int, _ key: ByteView, _ tag: UInt64) {
+        // Keys often arrive in order: then the predecessors are the last nodes of each level.
+        let tail = tails[0]
+        if tail == SkipList.head || list.precedes(tail, key, tag) {
+            for level in 0..<height {
+                list.link(node, level).initialize(to: Atomic(0))
+                list.link(tails[level], level).pointee.store(node, ordering: .releasing)
+                tails[level] = node
+            }
+            return
+        }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
+            var current = SkipList.head
+            var known: UInt32 = 0
+            var level = SkipList.heightMax - 1
+            while level >= 0 {
+                let candidate = list.next(current, level)
+                if candidate != known, candidate != 0, list.precedes(candidate, key, tag) {
+                    current = candidate
+                } else {
+                    before[level] = current
+                    known = candidate
+                    level &-= 1
+                }
+            }
+            for level in 0..<height {
+                let after = list.next(before[level], level)
+                list.link(node, level).initialize(to: Atomic(after))
+                list.link(before[level], level).pointee.store(node, ordering: .releasing)
+                if after == 0 { tails[level] = node }
+            }
+        }
+    }
+
+    /// 1 … 12, each level a quarter of the one below.
+    private func randomHeight() -> Int {
+        randomState ^= randomState &<< 13
+        randomState ^= randomState &>> 7
+        randomState ^= randomState &<< 17
+        let zeros = (randomState | 1 &<< 40).trailingZeroBitCount
+        return min(1 &+ zeros &>> 1, SkipList.heightMax)
+    }
+}

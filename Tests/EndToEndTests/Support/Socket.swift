@@ -1,0 +1,132 @@
+import Foundation
+
+/// A blocking TCP connection to this machine, with a time limit on each wait.
+final class Socket {
+    struct Failure: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    private let descriptor: Int32
+    private var received: [UInt8] = []
+    private var start = 0
+
+    /// Connects to a port of this machine; an answer that takes longer than `seconds` is a failure.
+    init(port: Int, within seconds: Double = 5) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { throw Failure(description: "socket: \(errno)") }
+        var limit = timeval(tv_sec: Int(seconds), tv_usec: Int((seconds - seconds.rounded(.down)) * 1_000_000))
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(descriptor, SOL_SOCKET, option, &limit, socklen_t(MemoryLayout<timeval>.size))
+        }
+        var on: Int32 = 1
+        setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &on, socklen_t(MemoryLayout<Int32>.size))
+        var address = Self.loopback(port)
+        let code = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard code == 0 else {
+            let number = errno
+            close(descriptor)
+            throw Failure(description: "connect to port \(port): \(String(cString: strerror(number)))")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    static func loopback(_ port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(UInt16(port)).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        return address
+    }
+
+    func send(_ bytes: [UInt8]) throws {
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                Glibc.send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { throw Failure(description: "send: \(String(cString: strerror(errno)))") }
+            sent += count
+        }
+    }
+
+    /// Says that nothing more will be sent.
+    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+
+    /// The next line, without its CR LF.
+    func readLine() throws -> [UInt8] {
+        while true {
+            if let end = received[start...].firstIndex(of: 10), end > start, received[end - 1] == 13 {
+                defer { start = end + 1 }
+                return Array(received[start..<(end - 1)])
+            }
+            guard try fill() else { throw Failure(description: "closed in the middle of a line") }
+        }
+    }
+
+    /// Exactly this many bytes.
+    func read(_ count: Int) throws -> [UInt8] {
+        while received.count - start < count {
+            guard try fill() else {
+                throw Failure(description: "closed after \(received.count - start) of \(count) bytes")
+            }
+        }
+        defer { start += count }
+        return Array(received[start..<(start + count)])
+    }
+
+    func readToEnd() throws -> [UInt8] {
+        while try fill() {}
+        defer { start = received.count }
+        return Array(received[start...])
+    }
+
+    /// Receives more; false at the end.
+    private func fill() throws -> Bool {
+        if start > 1 << 16 {
+            received.removeFirst(start)
+            start = 0
+        }
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        let count = piece.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count >= 0 else { throw Failure(description: "receive: \(String(cString: strerror(errno)))") }
+        received.append(contentsOf: piece[..<count])
+        return count > 0
+    }
+}
+
+/// A port on which somebody listens and never answers, for as long as this lives.
+final class TakenPort {
+    let port: Int
+    private let descriptor: Int32
+
+    init() throws {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        self.descriptor = descriptor
+        var address = Socket.loopback(0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let bound = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 && listen(descriptor, 1) == 0
+                    && getsockname(descriptor, $0, &length) == 0
+            }
+        }
+        port = Int(UInt16(bigEndian: address.sin_port))
+        // Once all is set, `deinit` closes what failed.
+        guard bound else {
+            throw Socket.Failure(description: "bind: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Ports that were free a moment ago and differ from each other.
+    static func free(_ count: Int) throws -> [Int] {
+        let taken = try (0..<count).map { _ in try TakenPort() }
+        return withExtendedLifetime(taken) { taken.map(\.port) }
+    }
+}

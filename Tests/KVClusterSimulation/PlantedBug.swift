@@ -1,0 +1,35 @@
+import KVNode
+import KVRaft
+
+/// Bugs that can be switched on in the code that ships, one guarded line each, to see that the simulation finds them.
+package enum PlantedBug: String, CaseIterable, Sendable {
+    /// Entries are acknowledged before they are synced.
+    case acknowledgeBeforeSync = "acknowledge-before-sync"
+    /// Entries are applied before the own log holds them.
+    case appliedAheadOfOwnLog = "applied-ahead-of-own-log"
+    /// A voter that lost its data is taken back as if it had not.
+    case wipedVoter = "wiped-voter"
+    /// A vote is told before it is durable.
+    case voteNotSynced = "vote-not-synced"
+    /// Entries of old terms are committed by counting.
+    case commitOldTerm = "commit-old-term"
+    /// The entry before an append is not compared.
+    case skipPreviousEntryCheck = "skip-previous-entry-check"
+    /// A stale report of durability counts.
+    case stalePersistedAck = "stale-persisted-ack"
+
+    /// Switches the bug on, and the faults that it takes to show.
+    package func plant(in options: inout SimulationOptions) {
+        switch self {
+        case .acknowledgeBeforeSync: options.raftBugs.insert(.acknowledgeBeforeSync)
+        case .appliedAheadOfOwnLog: options.raftBugs.insert(.appliedAheadOfOwnLog)
+        case .wipedVoter:
+            options.bugs.insert(.wipedVoter)
+            options.faults.insert(.wipe)
+        case .voteNotSynced: options.raftBugs.insert(.voteNotSynced)
+        case .commitOldTerm: options.raftBugs.insert(.commitOldTermByCounting)
+        case .skipPreviousEntryCheck: options.raftBugs.insert(.skipPreviousEntryCheck)
+        case .stalePersistedAck: options.raftBugs.insert(.stalePersistedAckAccepted)
+        }
+    }
+}

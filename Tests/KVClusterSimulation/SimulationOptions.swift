@@ -1,0 +1,187 @@
+package import KVNode
+package import KVRaft
+
+/// What a simulated run does.
+package struct SimulationOptions: Sendable {
+    /// Kinds of faults that a run may inject.
+    package struct Faults: OptionSet, Sendable {
+        /// The bits.
+        package let rawValue: Int
+        /// Faults from bits.
+        package init(rawValue: Int) { self.rawValue = rawValue }
+        /// Raft messages are lost.
+        package static let loss = Faults(rawValue: 1)
+        /// Raft messages arrive twice.
+        package static let duplication = Faults(rawValue: 2)
+        /// Raft messages overtake each other.
+        package static let reordering = Faults(rawValue: 4)
+        /// Links are cut, both ways or one way.
+        package static let partition = Faults(rawValue: 8)
+        /// Nodes crash and come back; what was not synced is lost, kept, or torn.
+        package static let crash = Faults(rawValue: 16)
+        /// Wall clocks jump and run at different speeds.
+        package static let clock = Faults(rawValue: 32)
+        /// Nodes stand still for a while.
+        package static let pause = Faults(rawValue: 64)
+        /// Entries are damaged on their way.
+        package static let damage = Faults(rawValue: 128)
+        /// A node's disk is slow for a while.
+        package static let slowDisk = Faults(rawValue: 256)
+        /// A node loses its data directory and comes back empty (at most once a run; it must be refused).
+        package static let wipe = Faults(rawValue: 512)
+        /// All but `wipe`.
+        package static let standard: Faults = [
+            .loss, .duplication, .reordering, .partition, .crash, .clock, .pause, .damage, .slowDisk,
+        ]
+    }
+
+    /// How many nodes, 1 … 7.
+    package var nodes = 3
+    /// How many client operations, at least.
+    package var operations = 500
+    /// How many clients work at once.
+    package var clients = 8
+    /// How many keys they work on.
+    package var keys = 12
+    /// What goes wrong.
+    package var faults: Faults = .standard
+    /// Bugs switched on, to see that they are found.
+    package var bugs: PlantedNodeBugs = []
+    /// Bugs of the consensus core switched on.
+    package var raftBugs: PlantedBugs = []
+
+    /// Three nodes, 500 operations, every standard fault.
+    package init() {}
+}
+
+/// What happened in a run, or in many.
+package struct SimulationTotals: Sendable {
+    /// Runs summed up.
+    package var runs = 0
+    /// Operations that succeeded.
+    package var ok = 0
+    /// Operations refused without effect.
+    package var refused = 0
+    /// Operations whose outcome the client never learned.
+    package var unknown = 0
+    /// Terms in which a leader was seen.
+    package var elections = 0
+    /// Nodes that crashed.
+    package var crashes = 0
+    /// Nodes that stood still.
+    package var pauses = 0
+    /// Links cut.
+    package var cuts = 0
+    /// Clocks that jumped or changed speed.
+    package var clockChanges = 0
+    /// Disks made slow.
+    package var slowDisks = 0
+    /// Data directories wiped.
+    package var wipes = 0
+    /// Messages delivered.
+    package var delivered = 0
+    /// Messages lost.
+    package var dropped = 0
+    /// Messages doubled.
+    package var duplicated = 0
+    /// Messages made late.
+    package var reordered = 0
+    /// Messages with a flipped bit.
+    package var damaged = 0
+    /// Sectors torn in crashes.
+    package var tornSectors = 0
+    /// Sectors lost in crashes.
+    package var lostSectors = 0
+    /// Memtables flushed.
+    package var flushes = 0
+    /// Log segments dropped.
+    package var logCuts = 0
+    /// Snapshots installed.
+    package var snapshots = 0
+    /// Entries applied on all nodes.
+    package var applied = 0
+
+    /// Nothing yet.
+    package init() {}
+
+    /// Adds another run's numbers.
+    package mutating func add(_ other: SimulationTotals) {
+        runs += other.runs
+        ok += other.ok
+        refused += other.refused
+        unknown += other.unknown
+        elections += other.elections
+        crashes += other.crashes
+        pauses += other.pauses
+        cuts += other.cuts
+        clockChanges += other.clockChanges
+        slowDisks += other.slowDisks
+        wipes += other.wipes
+        delivered += other.delivered
+        dropped += other.dropped
+        duplicated += other.duplicated
+        reordered += other.reordered
+        damaged += other.damaged
+        tornSectors += other.tornSectors
+        lostSectors += other.lostSectors
+        flushes += other.flushes
+        logCuts += other.logCuts
+        snapshots += other.snapshots
+        applied += other.applied
+    }
+
+    /// The enabled kinds of faults that never happened: a batch of runs with any has proved nothing about it.
+    package func missing(of faults: SimulationOptions.Faults) -> [String] {
+        var names: [String] = []
+        func need(_ fault: SimulationOptions.Faults, _ count: Int, _ name: String) {
+            if faults.contains(fault), count == 0 { names.append(name) }
+        }
+        need(.loss, dropped, "loss")
+        need(.duplication, duplicated, "duplication")
+        need(.reordering, reordered, "reordering")
+        need(.partition, cuts, "partition")
+        need(.crash, crashes, "crash")
+        need(.crash, tornSectors, "torn write")
+        need(.crash, lostSectors, "un-synced data lost")
+        need(.clock, clockChanges, "clock change")
+        need(.pause, pauses, "pause")
+        need(.damage, damaged, "damaged entry")
+        need(.slowDisk, slowDisks, "slow disk")
+        need(.wipe, wipes, "wipe")
+        if elections == 0 { names.append("election") }
+        if flushes == 0 { names.append("flush") }
+        if ok == 0 { names.append("successful operation") }
+        return names
+    }
+
+    /// One line for each number.
+    package var table: String {
+        [
+            ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown), ("elections", elections),
+            ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges),
+            ("slow disks", slowDisks),
+            ("wipes", wipes), ("messages delivered", delivered), ("dropped", dropped), ("duplicated", duplicated),
+            ("reordered", reordered), ("damaged", damaged), ("sectors torn", tornSectors),
+            ("sectors lost", lostSectors),
+            ("entries applied", applied), ("flushes", flushes), ("log cuts", logCuts),
+            ("snapshots installed", snapshots),
+        ].map { "\($0.0): \($0.1)" }.joined(separator: "\n")
+    }
+}
+
+/// What a run found wrong: the named invariant, and what was seen.
+package struct SimulationViolation: Error, Sendable, CustomStringConvertible {
+    /// The invariant's name.
+    package let invariant: String
+    /// What was seen.
+    package let details: String
+
+    /// A violation of an invariant.
+    package init(_ invariant: String, _ details: String) {
+        self.invariant = invariant
+        self.details = details
+    }
+
+    /// One line.
+    package var description: String { "\(invariant): \(details)" }
+}

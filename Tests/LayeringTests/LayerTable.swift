@@ -1,0 +1,71 @@
+/// What each module may import: the table of docs/architecture.md as data.
+///
+/// A change here is a change of the architecture.
+struct Layer {
+    /// Modules of this project.
+    let ours: Set<String>
+    /// Modules of packages, of the system and of the toolchain.
+    let foreign: Set<String>
+
+    /// A layer that may import these modules.
+    init(_ ours: Set<String> = [], foreign: Set<String> = []) {
+        self.ours = ours
+        self.foreign = foreign
+    }
+
+    /// Every folder of Sources by name.
+    ///
+    /// `Synchronization` (the toolchain's locks and atomics) is allowed everywhere.
+    static let table: [String: Layer] = [
+        "CLibZstd": Layer(),
+        "CLibYAML": Layer(),
+        "CCRC32C": Layer(),
+        "KVBase": Layer(["CCRC32C"]),
+        "KVEnvironment": Layer(["KVBase"]),
+        "KVPosix": Layer(["KVBase", "KVEnvironment"], foreign: ["Glibc"]),
+        "KVLog": Layer(["KVBase", "KVEnvironment"]),
+        "KVStorage": Layer(["KVBase", "KVEnvironment", "KVLog", "CLibZstd"], foreign: collections),
+        "KVRaft": Layer(["KVBase"], foreign: collections),
+        "KVSharding": Layer(["KVBase"]),
+        "KVService": Layer(["KVBase"]),
+        "KVReplication": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService"],
+            foreign: collections
+        ),
+        "KVNode": Layer(
+            [
+                "KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService", "KVReplication", "KVSharding",
+                "KVTelemetry",
+            ],
+            foreign: collections.union(["Logging"])
+        ),
+        "KVPeer": Layer(["KVBase", "KVRaft", "KVReplication"], foreign: nio.union(["Logging", "SwiftProtobuf"])),
+        "KVTelemetry": Layer(["KVBase"], foreign: ["Logging", "Metrics", "CoreMetrics"]),
+        "KVRESP": Layer(["KVBase", "KVService", "KVTelemetry"], foreign: nio.union(["Logging"])),
+        "KVHTTP": Layer(
+            ["KVBase", "KVService", "KVTelemetry"],
+            foreign: nio.union(["Logging", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Foundation"])
+        ),
+        // Glibc: `rename`, by which an import's journal is replaced whole.
+        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation", "Glibc"])),
+        "KVConfiguration": Layer(["KVBase", "CLibYAML"], foreign: ["Foundation"]),
+        "kvnode": Layer(
+            [
+                "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
+                "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
+            ],
+            foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation"])
+        ),
+        "kvctl": Layer(
+            ["KVBase", "KVClient", "KVConfiguration"],
+            // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
+            foreign: ["ArgumentParser", "TextTable", "SwiftCSV", "Foundation", "Glibc", "Dispatch"]
+        ),
+    ]
+
+    /// Imported by any module.
+    static let everywhere: Set<String> = ["Synchronization", "Swift"]
+
+    private static let collections: Set<String> = ["DequeModule", "OrderedCollections", "HeapModule"]
+    private static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
+}
