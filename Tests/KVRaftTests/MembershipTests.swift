@@ -99,6 +99,25 @@ struct MembershipTests {
         #expect(cluster[1].core.commit == index)
     }
 
+    /// Found by the chaos tests: the old configuration asks for the vote of one who left with a longer log.
+    @Test func `a voter that has not heard of a removal learns of it when it asks the removed one`() throws {
+        let cluster = try TestCluster(2, isFounded: true)
+        try cluster.elect(2)
+        try cluster[2].propose(change([.init(.remove, ReplicaID(2))]))
+        try cluster[2].run()
+        // It never reaches 1, so 2's log is the longer one for ever.
+        try cluster[2].propose("lost with the leader")
+        // 1 acknowledges the removal and never hears that it is committed.
+        try cluster.settle(dropping: { $0.to == ReplicaID(1) && ($0.commit > 2 || $0.entries.last?.index == 4) })
+        #expect(cluster[2].core.configuration.voters == [ReplicaID(1)])
+        #expect(!cluster[2].core.isPromotable)
+        #expect(cluster[1].core.configuration.voters.count == 2)
+        #expect(cluster[1].core.lastIndex < cluster[2].core.lastIndex)
+        try cluster.tick(60)
+        #expect(cluster.leader?.replica == ReplicaID(1))
+        #expect(cluster[1].core.configuration.voters == [ReplicaID(1)])
+    }
+
     @Test func `one change at a time`() throws {
         let cluster = try TestCluster(3, isFounded: true)
         try cluster.elect(1)
