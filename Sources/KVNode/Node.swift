@@ -8,8 +8,10 @@ import KVSharding
 import KVStorage
 import Logging
 
-/// A whole node put together: identity, log, groups, router. It knows no socket: edges call it as a `KeyValueService`, the
-/// transport calls it as a `PeerReceiver`, and the simulator runs it as it is.
+/// A whole node put together: identity, log, groups, router.
+///
+/// It knows no socket: edges call it as a `KeyValueService`, the transport calls it as a `PeerReceiver`, and the
+/// simulator runs it as it is.
 ///
 /// All state is touched on the home scheduler. The service calls may come from any thread and hop there.
 ///
@@ -53,7 +55,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
     package var onApply: ((GroupID, AppliedEntry) -> Void)?
 
     init(
-        settings: NodeSettings, environment: NodeEnvironment, log: Logger, parts: NodeParts
+        settings: NodeSettings,
+        environment: NodeEnvironment,
+        log: Logger,
+        parts: NodeParts
     ) {
         self.settings = settings
         self.environment = environment
@@ -65,7 +70,11 @@ package final class Node: KeyValueService, @unchecked Sendable {
         directoryLock = parts.lock
         controller = parts.controller
         shardMap = parts.controller.state.shardMap ?? parts.initialShardMap
-        snapshots = SnapshotCoordinator(host: parts.host, background: environment.background, fileSystem: environment.fileSystem)
+        snapshots = SnapshotCoordinator(
+            host: parts.host,
+            background: environment.background,
+            fileSystem: environment.fileSystem
+        )
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits
         reporter = parts.reporter
@@ -78,8 +87,17 @@ package final class Node: KeyValueService, @unchecked Sendable {
     func adopt(_ opened: [OpenedGroup]) {
         for group in opened {
             let replica = GroupReplica(
-                group.id, replica: group.core.replica, host: host, settings: settings.group, machine: group.machine,
-                core: group.core, membership: group.membership, store: group.store, openTablet: group.openTablet, observer: self)
+                group.id,
+                replica: group.core.replica,
+                host: host,
+                settings: settings.group,
+                machine: group.machine,
+                core: group.core,
+                membership: group.membership,
+                store: group.store,
+                openTablet: group.openTablet,
+                observer: self
+            )
             groups[group.id] = replica
             sortedGroups.append(replica)
             snapshots.host(replica)
@@ -92,7 +110,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var outbox: Outbox { host.outbox }
     var turnEnd: TurnEnd { host.turnEnd }
 
-    /// Takes part from now on. Home scheduler, once.
+    /// Takes part from now on.
+    ///
+    /// Home scheduler, once.
     package func start(_ transport: any PeerTransport) {
         outbox.attach(transport)
         turnEnd.onEnd { [weak self] in self?.endTurn() }
@@ -102,7 +122,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
             NodeLogEvents(
                 failed: { [weak self] error in self?.logFailed(error) },
                 spaceChanged: { [weak self] reason in self?.logSpaceChanged(reason) },
-                dropped: { [weak self] in self?.logDropped() }))
+                dropped: { [weak self] in self?.logDropped() }
+            )
+        )
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -170,8 +192,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
         outbox.flush { [self] _, requests in takeBack(requests) }
     }
 
-    /// Stops taking requests, answers those that wait, and closes log and tablets. `completion` is called on the home scheduler when
-    /// all is closed. Leadership is not handed over yet: followers see the connection close and elect.
+    /// Stops taking requests, answers those that wait, and closes log and tablets.
+    ///
+    /// `completion` is called on the home scheduler when all is closed. Leadership is not handed over yet: followers
+    /// see the connection close and elect.
     package func stop(completion: @escaping @Sendable () -> Void) {
         home.execute { [self] in
             guard !isStopping else { return completion() }
@@ -203,7 +227,8 @@ extension Node: GroupObserver {
             metadata: [
                 "group": "\(group.id)", "role": "\(group.role)", "term": "\(group.term)",
                 "leader": "\(group.leaderNode.map { "\($0)" } ?? "none")",
-            ])
+            ]
+        )
         retryWaiting()
     }
 
@@ -212,6 +237,8 @@ extension Node: GroupObserver {
     }
 
     package func groupStopped(_ group: GroupReplica, reason: String) {
+        // The node said so itself.
+        guard !isStopping else { return }
         alarms["group-\(group.id)-stopped"] = "group \(group.id) stopped on this node: \(reason)"
         log.critical("group stopped", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
     }
@@ -240,14 +267,19 @@ extension Node: GroupObserver {
 extension Node {
     /// The leader of group 0 writes down what the cluster starts with.
     private func initializeController() {
-        guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader, !group.hasProposedControl else {
+        guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader,
+            !group.hasProposedControl
+        else {
             return
         }
         let replicas = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
         let plan = ControllerCommand.Plan(
-            cluster: identity.cluster, featureLevel: PeerProtocol.featureLevel,
+            cluster: identity.cluster,
+            featureLevel: PeerProtocol.featureLevel,
             nodes: Dictionary(uniqueKeysWithValues: settings.members.map { ($0.id, ["peer": $0.peerAddress]) }),
-            groups: [.controller: replicas, GroupID(1): replicas], shardMap: shardMap)
+            groups: [.controller: replicas, GroupID(1): replicas],
+            shardMap: shardMap
+        )
         group.proposeControl(ControllerCommand.initialize(plan).encoded)
     }
 

@@ -437,7 +437,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         shared.outputOverflows.add()
         shared.logger.warning(
             "client disconnected: its unread replies outgrew the bound",
-            metadata: ["client": "\(info.id)"]
+            metadata: .keys([.client: "\(info.id)"])
         )
         // Not at once: this may run inside `submit`, under a command that is being read.
         loop.eventLoop.execute { self.closeNow() }

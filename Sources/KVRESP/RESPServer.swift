@@ -50,7 +50,7 @@ package final class RESPServer: Sendable {
         let channel = try await bootstrap.bind(host: host, port: port).get()
         state.withLock { $0.listeners.append(channel) }
         guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
-        shared.logger.info("serving the Redis protocol", metadata: ["address": "\(address)"])
+        shared.logger.info("serving the Redis protocol", metadata: .keys([.address: "\(address)"]))
         return address
     }
 

@@ -1,6 +1,8 @@
 package import KVBase
 
-/// What the host is to do, in any order but where it says otherwise. The arrays are reused from batch to batch.
+/// What the host is to do, in any order but where it says otherwise.
+///
+/// The arrays are reused from batch to batch.
 ///
 /// The host's duties:
 /// 1. Send `messagesNow` at once.
@@ -24,7 +26,9 @@ package struct Effects: Sendable {
     package var entriesToApply: [Entry] = []
     /// Reads that may be served once `index` is applied.
     package var readsReady: [ReadyRead] = []
-    /// Reads (their contexts) that will not be answered: leadership changed or the leader did not answer. They may be asked again.
+    /// Reads (their contexts) that will not be answered: leadership changed or the leader did not answer.
+    ///
+    /// They may be asked again.
     package var readsFailed: [UInt64] = []
     /// The role, term and leader, where one of them changed since the last batch.
     package var roleChange: RoleChange?
@@ -34,7 +38,7 @@ package struct Effects: Sendable {
     package var snapshotToInstall: SnapshotOffer?
     /// Entries to read from disk; then `supplyEntries`.
     package var entriesNeeded: [EntryRequest] = []
-    /// Whether the host, as leader, is to propose `ConfigurationChange.leaveJoint`; repeated until it does.
+    /// Whether the host, as leader, is to propose `ConfigurationChange.leaveJoint`; asked again with each heartbeat until it does.
     package var leaveJointWanted = false
     /// What happened, for traces; empty unless the settings ask for it.
     package var events: [RaftEvent] = []

@@ -1,6 +1,8 @@
 package import KVBase
 
-/// What an entry is for. The number is stored and sent.
+/// What an entry is for.
+///
+/// The number is stored and sent.
 package enum EntryKind: UInt8, Sendable {
     /// Nothing: a new leader's first entry.
     case empty = 0
@@ -20,8 +22,10 @@ package struct Entry: Sendable, Equatable {
     package var kind: EntryKind
     /// The leader's wall time when it was proposed, in milliseconds since 1970; never decreases along a log.
     package var time: UInt64
-    /// CRC32C made once by the leader over (kind, time, payload), seeded with the group; checked before a follower logs the entry and
-    /// before apply. The core only carries it.
+    /// CRC32C made once by the leader over (kind, time, payload), seeded with the group; checked before a follower logs
+    /// the entry and before apply.
+    ///
+    /// The core only carries it.
     package var checksum: UInt32
     /// What the state machine or the configuration reads; shared, never changed.
     package var payload: [UInt8]

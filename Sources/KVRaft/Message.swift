@@ -1,6 +1,8 @@
 package import KVBase
 
-/// What a message between two replicas of a group says. The number is sent.
+/// What a message between two replicas of a group says.
+///
+/// The number is sent.
 package enum MessageKind: UInt8, Sendable, CaseIterable {
     /// "Would you vote for me in `term`?" `logTerm`, `index`: the candidate's last entry.
     case preVote = 1

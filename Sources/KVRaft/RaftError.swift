@@ -1,6 +1,8 @@
 package import KVBase
 
-/// Why a call to the core was refused. Nothing changed then, but that a message of a higher term may have ended the own one.
+/// Why a call to the core was refused.
+///
+/// Nothing changed then, but that a message of a higher term may have ended the own one.
 package enum RaftError: Error, Sendable, Equatable {
     /// This replica is not the leader; the hint says who may be.
     case notLeader(ReplicaID?)

@@ -12,12 +12,16 @@ package struct RaftSettings: Sendable {
     /// Whether a leader steps down that did not hear from a quorum for an election timeout, and whether replicas that heard from a
     /// leader within one refuse to vote (stickiness).
     package var checksQuorum = true
-    /// Whether anything relies on nobody voting within an election timeout of the last heartbeat: then a leader is never forgotten
-    /// early. Reads take a round of heartbeats with or without.
+    /// Whether anything relies on nobody voting within an election timeout of the last heartbeat: then a leader is
+    /// never forgotten early.
+    ///
+    /// Reads take a round of heartbeats with or without.
     package var isLeaseEnabled = false
     /// Whether a leader that is no longer a voter steps down when it applies that.
     package var stepsDownOnRemoval = true
-    /// Whether a change of the configuration is checked against the present one when it is proposed. Off only in scenarios.
+    /// Whether a change of the configuration is checked against the present one when it is proposed.
+    ///
+    /// Off only in scenarios.
     package var validatesChanges = true
     /// The entries of one append, in bytes; one entry may be larger.
     package var messageBytesMax = 1 << 20

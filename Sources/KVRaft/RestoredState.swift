@@ -1,6 +1,8 @@
 package import KVBase
 
-/// What a replica finds on its disk when it starts. All of it is durable.
+/// What a replica finds on its disk when it starts.
+///
+/// All of it is durable.
 ///
 ///     cutIndex ……… evictedThrough ……… entries.last
 ///        │  terms only   │   entries in memory
@@ -15,8 +17,9 @@ package struct RestoredState: Sendable {
     package var cutIndex: LogIndex
     /// The term of the entry at the cut.
     package var cutTerm: Term
-    /// Terms of the entries after the cut that are not in `entries`: the first run starts at `cutIndex + 1`. Empty where `entries`
-    /// starts there.
+    /// Terms of the entries after the cut that are not in `entries`: the first run starts at `cutIndex + 1`.
+    ///
+    /// Empty where `entries` starts there.
     package var evictedTerms: [TermRun]
     /// The last index covered by `evictedTerms`; `cutIndex` where that is empty.
     package var evictedThrough: LogIndex
@@ -56,6 +59,25 @@ package struct RestoredState: Sendable {
         self.lastTime = lastTime
     }
 
+    /// A replica of a new group, of which all start with the same configuration.
+    ///
+    /// The group's log starts cut at index 1, as if that had made the configuration: a replica that joins later holds less, so it
+    /// always gets a snapshot and with it the configuration. (One that replayed changes on top of nothing would have another.)
+    package static func founding(_ replica: ReplicaID, configuration: Configuration) -> RestoredState {
+        RestoredState(
+            replica: replica,
+            hardState: HardState(commit: 1),
+            configuration: configuration,
+            cutIndex: 1,
+            applied: 1
+        )
+    }
+
+    /// A replica that joins a group: it knows nothing, is nobody, and waits for a snapshot.
+    package static func joining(_ replica: ReplicaID) -> RestoredState {
+        RestoredState(replica: replica, configuration: Configuration())
+    }
+
     /// Checks that the parts fit together, so that the core can rely on it.
     func validate() throws(RaftError) {
         guard replica.rawValue != 0 else { throw .malformed("replica 0") }
@@ -86,7 +108,9 @@ package struct RestoredState: Sendable {
             next += 1
             term = entry.term
         }
-        guard term <= hardState.term || (entries.isEmpty && evictedTerms.isEmpty) else { throw .malformed("an entry of term \(term) in term \(hardState.term)") }
+        guard term <= hardState.term || (entries.isEmpty && evictedTerms.isEmpty) else {
+            throw .malformed("an entry of term \(term) in term \(hardState.term)")
+        }
         let needed = max(applied, hardState.commit)
         guard needed < next else { throw .logLost(last: next - 1, needed: needed) }
     }

@@ -1,4 +1,4 @@
-/// A small generator of random numbers that repeats from its seed (SplitMix64, Steele et al. 2014): elections need no more.
+/// A small generator of random numbers that repeats from its seed (SplitMix64): elections need no more.
 struct SeededGenerator: RandomNumberGenerator, Sendable {
     private var state: UInt64
 

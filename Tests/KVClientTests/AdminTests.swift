@@ -37,6 +37,9 @@ struct AdminTests {
         #expect(status.storage.flushes == 1 && status.storage.compactions == 0)
         let bare = try Self.answer("{\"node\":7,\"groups\":[{\"id\":1,\"shards\":[3],\"term\":\"5\"}]}").result.get()
         #expect(bare.node == "7" && !bare.isReady)
+        let other = try Self.answer("{\"ready\":true,\"version\":\"2\",\"peers\":[{\"id\":\"3\",\"connected\":true}]}")
+            .result.get()
+        #expect(other.isReady && other.softwareVersion == "2" && other.peers.first?.isConnected == true)
         #expect(bare.groups.first?.shards == ["3"] && bare.groups.first?.term == 5)
     }
 
@@ -129,6 +132,20 @@ struct AdminTests {
         }
         await client.shutdown()
         try await server.stop()
+    }
+
+    @Test func `digests are read under either name`() async throws {
+        let digest = "[{\"group\":\"1\",\"shard\":\"0\",\"appliedIndex\":4,\"keys\":2,\"hash\":\"00\"}]"
+        let first = try await FakeHTTPServer.start { _ in (200, "{\"digests\":\(digest)}") }
+        let second = try await FakeHTTPServer.start { path in
+            path == "/admin/v1/digest" ? (200, "{\"shards\":\(digest)}") : (404, "")
+        }
+        let client = KVClient(.init(endpoints: [], httpEndpoints: [first.endpoint, second.endpoint]))
+        let comparison = DigestComparison(await client.digests(within: .seconds(30)))
+        #expect(comparison.areEqual && comparison.keys == 2)
+        await client.shutdown()
+        try await first.stop()
+        try await second.stop()
     }
 
     @Test func `digests are compared shard by shard at equal index`() throws {

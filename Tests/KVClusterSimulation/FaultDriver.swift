@@ -42,6 +42,7 @@ final class FaultDriver: @unchecked Sendable {
             host.domain?.resume()
             host.clock.rate = 1
             host.diskNanosecondsMax = 400_000
+            host.logNanosecondsMax = 400_000
             cluster.start(host)
         }
     }
@@ -127,8 +128,17 @@ final class FaultDriver: @unchecked Sendable {
 
     private func slowDisk(_ host: SimulatedCluster.Host) {
         totals.slowDisks += 1
-        host.diskNanosecondsMax = 20_000_000
-        world.after(200_000_000 + UInt64(randomness.below(800_000_000))) { host.diskNanosecondsMax = 400_000 }
+        let (disk, log) = [(20_000_000, 20_000_000), (400_000, 60_000_000), (20_000_000, 400_000)][randomness.below(3)]
+        host.diskNanosecondsMax = disk
+        host.logNanosecondsMax = log
+        let duration = 200_000_000 + UInt64(randomness.below(800_000_000))
+        world.after(duration) {
+            host.diskNanosecondsMax = 400_000
+            host.logNanosecondsMax = 400_000
+        }
+        // A disk that is slow is often one that fails.
+        guard options.faults.contains(.crash), randomness.chance(0.5) else { return }
+        world.after(UInt64(randomness.below(Int(duration)))) { [self] in if !isStopped { crash(host) } }
     }
 
     /// One host loses its data and comes back empty, then another goes down: the cluster may be unavailable, never wrong.

@@ -66,7 +66,7 @@ final class SimulatedClient: ReplySink, @unchecked Sendable {
     }
 
     private func fill(_ key: [UInt8], _ keyNumber: Int, _ tag: UInt64) -> KeyValueModel.Call {
-        let value = Array("v\(process)-\(tag)".utf8) + [UInt8](repeating: 120, count: randomness.below(400))
+        let value = Array("v\(process)-\(tag)".utf8) + [UInt8](repeating: 120, count: randomness.below(1_000))
         let version = lastVersions[keyNumber] ?? 0
         return key.withUnsafeBytes { key in
             value.withUnsafeBytes { bytes in

@@ -2,7 +2,7 @@ import KVBase
 import KVService
 
 /// A reply that owns its bytes.
-struct OwnedReply: Sendable {
+struct FakeReply: Sendable {
     var outcome: Reply.Outcome
     var version: UInt64 = 0
     var expiresAt: UInt64 = 0
@@ -27,8 +27,8 @@ struct OwnedReply: Sendable {
 }
 
 extension FakeService.State {
-    mutating func serve(_ bytes: UnsafeRawBufferPointer) -> OwnedReply {
-        if let error { return OwnedReply(outcome: .failed, error: error) }
+    mutating func serve(_ bytes: UnsafeRawBufferPointer) -> FakeReply {
+        if let error { return FakeReply(outcome: .failed, error: error) }
         do {
             return try serve(Request(bytes))
         } catch {
@@ -36,14 +36,14 @@ extension FakeService.State {
         }
     }
 
-    private mutating func serve(_ request: Request) -> OwnedReply {
+    private mutating func serve(_ request: Request) -> FakeReply {
         let key = Array(request.key)
         if let row = rows[key], row.expiresAt != 0, row.expiresAt <= now { rows[key] = nil }
         let row = rows[key]
         switch request.body {
         case .get:
-            guard let row else { return OwnedReply(outcome: .absent) }
-            return OwnedReply(
+            guard let row else { return FakeReply(outcome: .absent) }
+            return FakeReply(
                 outcome: .found,
                 version: row.version,
                 expiresAt: row.expiresAt,
@@ -51,8 +51,8 @@ extension FakeService.State {
                 value: row.value
             )
         case .head:
-            guard let row else { return OwnedReply(outcome: .absent) }
-            return OwnedReply(
+            guard let row else { return FakeReply(outcome: .absent) }
+            return FakeReply(
                 outcome: .found,
                 version: row.version,
                 expiresAt: row.expiresAt,
@@ -65,7 +65,7 @@ extension FakeService.State {
             rows[key] =
                 expiresAt != 0 && expiresAt <= now
                 ? nil : FakeService.Stored(value: Array(value), version: revision, expiresAt: expiresAt)
-            return OwnedReply(
+            return FakeReply(
                 outcome: .done,
                 version: revision,
                 expiresAt: expiresAt,
@@ -73,10 +73,10 @@ extension FakeService.State {
             )
         case .delete(let condition):
             if let refusal = check(condition, row, request.flags) { return refusal }
-            guard let row else { return OwnedReply(outcome: .absent) }
+            guard let row else { return FakeReply(outcome: .absent) }
             rows[key] = nil
             revision += 1
-            return OwnedReply(outcome: .done, value: request.flags.contains(.returnPrevious) ? row.value : nil)
+            return FakeReply(outcome: .done, value: request.flags.contains(.returnPrevious) ? row.value : nil)
         case .expire(let expiry, let rule): return expire(key, row, moment(expiry, row), rule)
         case .increment(let amount):
             guard let old = Int64(String(decoding: row?.value ?? [0x30], as: UTF8.self)) else {
@@ -90,20 +90,21 @@ extension FakeService.State {
                 version: revision,
                 expiresAt: row?.expiresAt ?? 0
             )
-            return OwnedReply(outcome: .number, version: revision, integer: new)
+            return FakeReply(outcome: .number, version: revision, integer: new)
+        case .advanceTime, .sweep: return failure(.badRequest, "not for edges")
         case .append(let suffix):
             revision += 1
             let value = (row?.value ?? []) + Array(suffix)
             rows[key] = FakeService.Stored(value: value, version: revision, expiresAt: row?.expiresAt ?? 0)
-            return OwnedReply(outcome: .number, version: revision, integer: Int64(value.count))
+            return FakeReply(outcome: .number, version: revision, integer: Int64(value.count))
         }
     }
 
-    private func failure(_ code: ServiceError.Code, _ message: String) -> OwnedReply {
-        OwnedReply(outcome: .failed, error: ServiceError(code, message))
+    private func failure(_ code: ServiceError.Code, _ message: String) -> FakeReply {
+        FakeReply(outcome: .failed, error: ServiceError(code, message))
     }
 
-    private func check(_ condition: Condition, _ row: FakeService.Stored?, _ flags: RequestFlags) -> OwnedReply? {
+    private func check(_ condition: Condition, _ row: FakeService.Stored?, _ flags: RequestFlags) -> FakeReply? {
         let holds =
             switch condition {
             case .none: true
@@ -112,7 +113,7 @@ extension FakeService.State {
             case .version(let version): row?.version == version
             }
         if holds { return nil }
-        return OwnedReply(
+        return FakeReply(
             outcome: .conditionFailed,
             version: row?.version ?? 0,
             value: flags.contains(.returnPrevious) ? row?.value : nil
@@ -133,8 +134,8 @@ extension FakeService.State {
         _ row: FakeService.Stored?,
         _ moment: UInt64,
         _ rule: ExpireRule
-    ) -> OwnedReply {
-        guard var row else { return OwnedReply(outcome: .absent) }
+    ) -> FakeReply {
+        guard var row else { return FakeReply(outcome: .absent) }
         let old = row.expiresAt == 0 ? UInt64.max : row.expiresAt
         let new = moment == 0 ? UInt64.max : moment
         let applies =
@@ -145,12 +146,12 @@ extension FakeService.State {
             case .ifLater: new > old
             case .ifEarlier: new < old
             }
-        guard applies else { return OwnedReply(outcome: .number, integer: 0) }
+        guard applies else { return FakeReply(outcome: .number, integer: 0) }
         revision += 1
         row.version = revision
         row.expiresAt = moment
         rows[key] = moment != 0 && moment <= now ? nil : row
-        return OwnedReply(outcome: .number, version: revision, integer: 1)
+        return FakeReply(outcome: .number, version: revision, integer: 1)
     }
 
     func scan(_ request: ScanRequest) -> Result<ScanPage, ServiceError> {

@@ -15,7 +15,7 @@ package final class FakeService: KeyValueService {
 
     struct Held {
         var tag: UInt64
-        var reply: OwnedReply
+        var reply: FakeReply
         var sink: any ReplySink
     }
 

@@ -59,7 +59,7 @@ public struct NodeStatus: Sendable, Equatable, Codable {
         public init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: MemberName.self)
             id = container.text("id") ?? ""
-            isConnected = container.flag("isConnected")
+            isConnected = container.flag("isConnected") || container.flag("connected")
             addresses = try container.decodeIfPresent([String: String].self, forKey: MemberName("addresses")) ?? [:]
         }
     }
@@ -119,8 +119,8 @@ public struct NodeStatus: Sendable, Equatable, Codable {
         node = container.text("node") ?? ""
         cluster = container.text("cluster") ?? ""
         incarnation = container.text("incarnation") ?? ""
-        softwareVersion = container.text("softwareVersion") ?? ""
-        isReady = container.flag("isReady")
+        softwareVersion = container.text("softwareVersion") ?? container.text("version") ?? ""
+        isReady = container.flag("isReady") || container.flag("ready")
         alarms = try container.list("alarms", of: LooseText.self).map(\.text)
         groups = try container.list("groups")
         peers = try container.list("peers")

@@ -9,7 +9,7 @@ enum ReplyCode: Equatable {
 
     init(_ code: String) {
         switch code {
-        case "CLUSTERDOWN", "TRYAGAIN", "OVERLOADED", "LOADING", "MASTERDOWN", "READONLY", "MOVED", "ASK":
+        case "CLUSTERDOWN", "TRYAGAIN", "OVERLOADED", "DISKFULL", "LOADING", "MASTERDOWN", "READONLY", "MOVED", "ASK":
             self = .retryable
         case "UNKNOWN": self = .unknown
         default: self = .final

@@ -22,7 +22,7 @@ struct ImportRun {
     private let progress: @Sendable (ImportProgress) -> Void
     private let feed: RecordFeed
     private let earlier: ImportJournal?
-    private var outputs: ImportOutputs
+    private let outputs: ImportOutputs
 
     private var ledger: ImportLedger
     private var lanes: [ImportLane]
@@ -86,10 +86,10 @@ struct ImportRun {
             for index in lanes.indices { lanes[index].close() }
         }
         while true {
-            try connect(at: .now)
+            connect(at: .now)
             let events = mailbox.take(until: nextWake())
             let now = ContinuousClock.now
-            for event in events { try handle(event, at: now) }
+            for event in events { handle(event, at: now) }
             ledger.wake(at: now)
             if stopped == nil {
                 try admit()
@@ -115,7 +115,7 @@ struct ImportRun {
         return wake
     }
 
-    private mutating func connect(at now: ContinuousClock.Instant) throws(ImportError) {
+    private mutating func connect(at now: ContinuousClock.Instant) {
         guard stopped == nil else { return }
         let connection = RESPConnection.Options(
             connectTimeout: options.connectTimeout,
@@ -137,7 +137,7 @@ struct ImportRun {
         }
     }
 
-    private mutating func handle(_ event: Event, at now: ContinuousClock.Instant) throws(ImportError) {
+    private mutating func handle(_ event: Event, at now: ContinuousClock.Instant) {
         switch event {
         case .stop(let why): stopped = stopped ?? why
         case .feed(.records(let batch, let bytes)):
@@ -151,7 +151,7 @@ struct ImportRun {
                 if case .connected(let connection) = event { connection.close() }
                 return
             }
-            try handle(event, lane: index, generation, at: now)
+            handle(event, lane: index, generation, at: now)
         }
     }
 
@@ -160,7 +160,7 @@ struct ImportRun {
         lane index: Int,
         _ generation: Int,
         at now: ContinuousClock.Instant
-    ) throws(ImportError) {
+    ) {
         switch event {
         case .connected(let connection):
             let mailbox = self.mailbox
@@ -180,7 +180,7 @@ struct ImportRun {
         case .replies(let replies, let at):
             for reply in replies {
                 guard let sequence = lanes[index].answered() else { break }
-                try settle(sequence, reply, lane: index, at: at)
+                settle(sequence, reply, lane: index, at: at)
             }
         }
     }
@@ -190,7 +190,7 @@ struct ImportRun {
         _ reply: RESPValue,
         lane index: Int,
         at time: ContinuousClock.Instant
-    ) throws(ImportError) {
+    ) {
         switch reply {
         case .simple("OK"):
             lanes[index].proved()
@@ -200,27 +200,27 @@ struct ImportRun {
             refused.remove(record.ordinal)
             outputs.acknowledged(record)
         case .error(let code, let message) where ReplyCode(code) == .final:
-            try refuse(sequence, "\(code) \(message)")
+            refuse(sequence, "\(code) \(message)")
         case .error:
             ledger.fail(sequence, at: time)
         default:
-            try refuse(sequence, "the node answered \(reply)")
+            refuse(sequence, "the node answered \(reply)")
         }
     }
 
-    private mutating func refuse(_ sequence: UInt64, _ why: String) throws(ImportError) {
+    private mutating func refuse(_ sequence: UInt64, _ why: String) {
         let record = ledger.reject(sequence)
         refused.insert(record.ordinal)
-        try report(record, "refused: \(why)")
+        report(record, "refused: \(why)")
         if refused.count >= ClientLimits.importRejectedMax {
             stopped = stopped ?? "\(refused.count) records were refused"
         }
     }
 
-    private mutating func report(_ record: Record, _ reason: String) throws(ImportError) {
+    private mutating func report(_ record: Record, _ reason: String) {
         let entry = ImportSummary.Unacknowledged(line: record.line, key: escapedText(record.key), reason: reason)
         if examples.count < 20 { examples.append(entry) }
-        try outputs.unacknowledged("\(record.line)\t\(entry.key)\t\(reason)")
+        outputs.unacknowledged("\(record.line)\t\(entry.key)\t\(reason)")
     }
 
     // MARK: Sending
@@ -298,7 +298,7 @@ struct ImportRun {
     private mutating func housekeeping(at now: ContinuousClock.Instant) throws(ImportError) {
         if now - lastTick >= Self.tick {
             lastTick = now
-            try outputs.progress(acknowledgedEarlier + ledger.acknowledged)
+            outputs.progress(acknowledgedEarlier + ledger.acknowledged)
             progress(
                 ImportProgress(
                     acknowledged: acknowledgedEarlier + ledger.acknowledged,
@@ -310,18 +310,16 @@ struct ImportRun {
         }
         if now - lastJournal >= Self.journalInterval {
             lastJournal = now
-            try writeJournal()
+            outputs.journal(journal)
         }
+        try outputs.check()
     }
 
-    private mutating func writeJournal() throws(ImportError) {
-        guard let path = options.stateFile else { return }
-        // A journal may never claim more than the list of acknowledged records holds.
-        try outputs.flush(synced: true)
+    private var journal: ImportJournal {
         let mark = ledger.mark
         // What was refused behind the mark is sent again anyway.
         let passed = refused.filter { $0 < mark.records }.sorted()
-        try ImportJournal(records: mark.records, line: mark.line, checksum: mark.checksum, refused: passed).write(path)
+        return ImportJournal(records: mark.records, line: mark.line, checksum: mark.checksum, refused: passed)
     }
 
     private mutating func conclude() throws(ImportError) -> ImportSummary {
@@ -331,9 +329,9 @@ struct ImportRun {
             stopped = error.description
         }
         let left = ledger.unacknowledged()
-        for (record, wasSent) in left { try report(record, wasSent ? "sent, outcome unknown" : "not sent") }
+        for (record, wasSent) in left { report(record, wasSent ? "sent, outcome unknown" : "not sent") }
         let firstUnsent = firstUnsentLine()
-        if let firstUnsent { try outputs.unacknowledged("\(firstUnsent)-\t\tnot sent: this line and all that follow") }
+        if let firstUnsent { outputs.unacknowledged("\(firstUnsent)-\t\tnot sent: this line and all that follow") }
         let seconds = (now - start) / .seconds(1)
         let summary = ImportSummary(
             records: records,
@@ -349,13 +347,7 @@ struct ImportRun {
             firstUnsentLine: firstUnsent,
             examples: examples
         )
-        try outputs.progress(summary.acknowledged)
-        try outputs.flush(synced: true)
-        if summary.isComplete {
-            try outputs.removeState()
-        } else {
-            try writeJournal()
-        }
+        try outputs.finish(acknowledged: summary.acknowledged, state: summary.isComplete ? nil : journal)
         return summary
     }
 

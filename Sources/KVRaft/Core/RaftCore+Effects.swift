@@ -7,7 +7,9 @@ extension RaftCore {
             || !output.messagesAfterPersist.isEmpty
             || (mayApply && log.applying < log.applicable && !isReadingToApply) || !output.readsReady.isEmpty
             || !output.readsFailed.isEmpty || currentRole != reportedRole || !output.snapshotsToSend.isEmpty
-            || output.snapshotToInstall != nil || !output.entriesNeeded.isEmpty || wantsToLeaveJoint || owesCommit
+            || output.snapshotToInstall != nil || !output.entriesNeeded.isEmpty
+            || (wantsToLeaveJoint && !askedToLeaveJoint) || owesCommit
+            || !output.events.isEmpty
     }
 
     /// Hands over what is to be done, in `effects`, whose arrays are emptied and reused.
@@ -21,7 +23,8 @@ extension RaftCore {
             reportedRole = currentRole
             effects.roleChange = currentRole
         }
-        effects.leaveJointWanted = wantsToLeaveJoint
+        effects.leaveJointWanted = wantsToLeaveJoint && !askedToLeaveJoint
+        if effects.leaveJointWanted { askedToLeaveJoint = true }
     }
 
     private mutating func takeWrites(_ effects: inout Effects) {
@@ -52,7 +55,9 @@ extension RaftCore {
 
     // MARK: Reports
 
-    /// Everything in the batches through `ticket` is durable: entries, term and vote. Tickets may be skipped, not invented.
+    /// Everything in the batches through `ticket` is durable: entries, term and vote.
+    ///
+    /// Tickets may be skipped, not invented.
     package mutating func persisted(ticket: UInt64) {
         precondition(ticket <= log.writes.lastTicket, "ticket \(ticket), given \(log.writes.lastTicket)")
         while let write = log.takeDurable(through: ticket) {
@@ -74,12 +79,16 @@ extension RaftCore {
         }
     }
 
-    /// Entries through `index` will be gone from the disk: who needs them needs a snapshot from now on. Bounded by what is applied.
+    /// Entries through `index` will be gone from the disk: who needs them needs a snapshot from now on.
+    ///
+    /// Bounded by what is applied.
     package mutating func cutLog(through index: LogIndex) {
         log.cut(through: index)
     }
 
-    /// Entries through `index` may leave memory; they stay on disk and are asked for where they are needed. Bounded by what is applied.
+    /// Entries through `index` may leave memory; they stay on disk and are asked for where they are needed.
+    ///
+    /// Bounded by what is applied.
     package mutating func evict(through index: LogIndex) {
         log.evict(through: index)
     }

@@ -8,8 +8,11 @@ extension RaftCore {
         startElection(isTransfer: false)
     }
 
-    /// Forgets that a leader exists, keeping term and vote: from now on this replica votes, and the clock of its own campaign goes on.
-    /// A heartbeat brings the leader back. Returns whether there was something to forget; with leases on nothing is ever forgotten.
+    /// Forgets that a leader exists, keeping term and vote: from now on this replica votes, and the clock of its own
+    /// campaign goes on.
+    ///
+    /// A heartbeat brings the leader back. Returns whether there was something to forget; with leases on nothing is
+    /// ever forgotten.
     @discardableResult
     package mutating func forgetLeader() -> Bool {
         guard role == .follower, leader != nil, !settings.isLeaseEnabled else { return false }
@@ -19,8 +22,10 @@ extension RaftCore {
         return true
     }
 
-    /// The connection to a replica was closed by its end. Where that was the leader it is forgotten, and the host is to call
-    /// `campaignSoon` after a short random delay; returns whether it is.
+    /// The connection to a replica was closed by its end.
+    ///
+    /// Where that was the leader it is forgotten, and the host is to call `campaignSoon` after a short random delay;
+    /// returns whether it is.
     @discardableResult
     package mutating func leaderConnectionClosed(_ peer: ReplicaID) -> Bool {
         guard peer == leader, forgetLeader() else { return false }
@@ -62,6 +67,7 @@ extension RaftCore {
         drawElectionTimeout()
         transferTarget = nil
         pendingConfigurationIndex = 0
+        askedToLeaveJoint = false
         uncommittedBytes = 0
         tracker.reset(lastIndex: log.lastIndex, settings: settings)
         output.snapshotsToSend.removeAll()

@@ -1,6 +1,7 @@
 extension RaftCore {
-    /// Traps where the parts contradict each other. For tests and simulations, after each input.
-    /// - Complexity: O(replicas + term runs).
+    /// Traps where the parts contradict each other.
+    ///
+    /// For tests and simulations, after each input. - Complexity: O(replicas + term runs).
     package func checkInvariants() {
         log.checkInvariants()
         precondition(durableTerm <= term, "durable term \(durableTerm) past \(term)")
@@ -23,7 +24,8 @@ extension RaftCore {
         precondition(uncommittedBytes >= 0, "\(uncommittedBytes) uncommitted bytes")
         precondition(
             leaderReads.count <= settings.pendingReadsMax && forwardedReads.count <= settings.pendingReadsMax,
-            "more reads than \(settings.pendingReadsMax) wait")
+            "more reads than \(settings.pendingReadsMax) wait"
+        )
     }
 
     private func checkProgress() {
@@ -34,15 +36,25 @@ extension RaftCore {
             if progress.replica == replica {
                 precondition(
                     progress.match <= log.durable || settings.plantedBugs.contains(.acknowledgeBeforeSync),
-                    "the leader counts itself for \(progress.match), durable \(log.durable)")
+                    "the leader counts itself for \(progress.match), durable \(log.durable)"
+                )
             } else if progress.state == .replicate {
                 precondition(progress.next <= log.lastIndex + 1, "\(name): next \(progress.next) past \(log.lastIndex)")
             }
-            precondition(progress.state == .replicate || progress.inflight.count == 0, "\(name): a window outside replication")
+            precondition(
+                progress.state == .replicate || progress.inflight.count == 0,
+                "\(name): a window outside replication"
+            )
             precondition(progress.confirmedRead <= leaderReads.started, "\(name) confirmed a read round that never was")
-            precondition(progress.isLearner == tracker.configuration.isLearner(progress.replica), "\(name): learner or not")
+            precondition(
+                progress.isLearner == tracker.configuration.isLearner(progress.replica),
+                "\(name): learner or not"
+            )
         }
-        precondition(tracker.replicas.map(\.replica) == tracker.configuration.replicas, "progress of others than the group")
+        precondition(
+            tracker.replicas.map(\.replica) == tracker.configuration.replicas,
+            "progress of others than the group"
+        )
     }
 }
 
@@ -56,7 +68,8 @@ extension RaftLog {
         precondition(given <= lastIndex, "given to write \(given), last \(lastIndex)")
         precondition(
             applying <= durable || plantedBugs.contains(.appliedAheadOfOwnLog),
-            "given to apply \(applying), durable \(durable)")
+            "given to apply \(applying), durable \(durable)"
+        )
         precondition(firstInMemory <= given + 1, "first in memory \(firstInMemory), given \(given)")
         precondition(firstInMemory > cutIndex, "first in memory \(firstInMemory), cut \(cutIndex)")
         precondition(entries.first?.index ?? firstInMemory == firstInMemory, "entries start elsewhere")

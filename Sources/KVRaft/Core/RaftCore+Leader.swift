@@ -1,7 +1,9 @@
 package import KVBase
 
 extension RaftCore {
-    /// Appends entries to the group's log. They are committed when an effect gives them to apply; another leader may overwrite them before.
+    /// Appends entries to the group's log.
+    ///
+    /// They are committed when an effect gives them to apply; another leader may overwrite them before.
     ///
     /// - Returns: the index of the first one (the others follow it) and the term of all.
     /// - Throws: `notLeader`, `notMember`, `transferring`, `overloaded`, `configurationRefused`; or `malformed` where there is no entry.
@@ -59,8 +61,10 @@ extension RaftCore {
         if tracker[own].acknowledged(through: log.durable) { advanceCommit() }
     }
 
-    /// Commits what the quorum holds. Only an entry of the own term is committed by counting; those before it are committed with it
-    /// (Raft 5.4.2). Followers are told when the effects are taken, with the entries that leave anyway.
+    /// Commits what the quorum holds.
+    ///
+    /// Only an entry of the own term is committed by counting; those before it are committed with it (Raft 5.4.2).
+    /// Followers are told when the effects are taken, with the entries that leave anyway.
     mutating func advanceCommit() {
         let held = min(tracker.committed, log.lastIndex)
         guard held > log.commit else { return }
@@ -91,6 +95,10 @@ extension RaftCore {
             trace(
                 .acknowledgedLogMissing(at: message.from, match: tracker[place].match, last: message.rejectHint)
             )
+        }
+        if tracker[place].state == .snapshot {
+            if tracker[place].snapshotMessage?.index == message.index { reportSnapshotFailed(message.from) }
+            return
         }
         // The follower's log holds nothing above the hint that this one could hold; what this log holds above the hint's term
         // the follower cannot hold. Both together skip a term for each probe.
@@ -148,9 +156,10 @@ extension RaftCore {
 
     // MARK: Transfer
 
-    /// Hands leadership to a voter: it is brought up to date and told to campaign. Until it is elected, or an election timeout passes,
-    /// proposals are refused.
-    /// - Throws: `notLeader`, or `unknownPeer` where the target is no voter.
+    /// Hands leadership to a voter: it is brought up to date and told to campaign.
+    ///
+    /// Until it is elected, or an election timeout passes, proposals are refused. - Throws: `notLeader`, or
+    /// `unknownPeer` where the target is no voter.
     package mutating func transferLeadership(to target: ReplicaID) throws(RaftError) {
         guard role == .leader else { throw .notLeader(leader) }
         guard tracker.configuration.voters.contains(target), let place = tracker.place(of: target) else {

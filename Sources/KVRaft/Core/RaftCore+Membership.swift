@@ -32,6 +32,8 @@ extension RaftCore {
             entry.kind == .configuration && entry.index > log.applied && entry.index <= log.applying,
             "configuration entry \(entry.index) outside \(log.applied)…\(log.applying)"
         )
+        // On top of nothing a change gives another configuration than the others have: see RestoredState.founding.
+        guard !tracker.configuration.voters.isEmpty else { throw .configurationRefused(.noVoterToStartFrom) }
         let change = try decodeChange(entry.payload)
         let changed: Configuration
         do {
@@ -46,6 +48,7 @@ extension RaftCore {
     mutating func switchTo(_ configuration: Configuration) {
         tracker.adopt(configuration, lastIndex: log.lastIndex, settings: settings)
         trace(.switched(to: configuration))
+        askedToLeaveJoint = false
         guard role == .leader else { return }
         guard configuration.isVoter(replica) else {
             if settings.stepsDownOnRemoval {

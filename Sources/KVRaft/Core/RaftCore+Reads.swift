@@ -1,8 +1,10 @@
 import KVBase
 
 extension RaftCore {
-    /// Asks for the index that must be applied before a read that arrived by now may be served: `readsReady` or `readsFailed` will name
-    /// `context`. A follower asks its leader.
+    /// Asks for the index that must be applied before a read that arrived by now may be served: `readsReady` or
+    /// `readsFailed` will name `context`.
+    ///
+    /// A follower asks its leader.
     ///
     /// - Throws: `notLeader` where no leader is known; `overloaded`.
     package mutating func readIndex(context: UInt64) throws(RaftError) {

@@ -49,8 +49,10 @@ extension RaftCore {
         tracker[place].sent(count: count, bytes: bytes, commit: log.commit)
     }
 
-    /// Tells followers of a commit that no append told them of. Called when effects are taken, so one message tells of many commits, and
-    /// entries that left in the meantime tell of it for nothing.
+    /// Tells followers of a commit that no append told them of.
+    ///
+    /// Called when effects are taken, so one message tells of many commits, and entries that left in the meantime tell
+    /// of it for nothing.
     mutating func tellCommit() {
         guard role == .leader else { return }
         for place in tracker.replicas.indices where tracker[place].replica != replica {

@@ -22,7 +22,9 @@ extension RaftCore {
         trace(.snapshotNeeded(by: peer, atLeast: log.applied))
     }
 
-    /// The data of a snapshot has arrived at a follower: tells its core. Repeated with heartbeats until the follower answers.
+    /// The data of a snapshot has arrived at a follower: tells its core.
+    ///
+    /// Repeated with heartbeats until the follower answers.
     package mutating func snapshotDelivered(
         to peer: ReplicaID,
         index: LogIndex,
@@ -102,8 +104,21 @@ extension RaftCore {
         if let leader { acknowledge(through: offer.index, to: leader) }
     }
 
-    /// The snapshot that was to be installed is not: the leader will be heard again.
+    /// The snapshot that was to be installed is not, or its data never came: tells the leader, which may make another.
     package mutating func snapshotRefused() {
+        guard let offer = installing else { return }
         installing = nil
+        guard let leader else { return }
+        sendInTerm(
+            Message(
+                .appendResponse,
+                from: replica,
+                to: leader,
+                term: term,
+                index: offer.index,
+                isRejected: true,
+                rejectHint: log.lastIndex
+            )
+        )
     }
 }

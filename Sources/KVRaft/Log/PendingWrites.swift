@@ -1,7 +1,9 @@
 import DequeModule
 import KVBase
 
-/// The writes that the host was given and has not reported durable, oldest first. Several may be on their way.
+/// The writes that the host was given and has not reported durable, oldest first.
+///
+/// Several may be on their way.
 ///
 /// Each names the last entry in it. When entries are rewritten, the writes that hold their old form are shortened, so the report
 /// of such a write never makes the new form count as durable, not even where index and term came back to what they were.

@@ -195,7 +195,9 @@ struct RaftLog: Sendable {
         entries.removeFirst(Int(index - firstInMemory) + 1)
     }
 
-    /// A snapshot at (`index`, `term`) was installed. The log after it stays where it holds that very entry.
+    /// A snapshot at (`index`, `term`) was installed.
+    ///
+    /// The log after it stays where it holds that very entry.
     mutating func install(index: LogIndex, term: Term) {
         precondition(index > applied, "installing \(index), applied \(applied)")
         if self.term(at: index) == term, index <= durable {

@@ -37,8 +37,10 @@ struct TermRuns: Sendable {
         runs[0] = TermRun(first: index, term: term)
     }
 
-    /// The highest index at or below `index` whose term is at most `term`: everything above it in a log that ends in `term`
-    /// differs. Where all of the log has higher terms: the index before the cut, with term 0.
+    /// The highest index at or below `index` whose term is at most `term`: everything above it in a log that ends in
+    /// `term` differs.
+    ///
+    /// Where all of the log has higher terms: the index before the cut, with term 0.
     func highest(atMost term: Term, through index: LogIndex) -> (index: LogIndex, term: Term) {
         let cut = runs[0].first
         guard index >= cut else { return (index, 0) }

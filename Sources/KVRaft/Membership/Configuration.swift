@@ -1,6 +1,8 @@
 package import KVBase
 
-/// Who belongs to a group, and in which role. All lists ascend strictly.
+/// Who belongs to a group, and in which role.
+///
+/// All lists ascend strictly.
 ///
 ///     id            voters  outgoing  learners  learnersNext
 ///     voter           ×                                        outside a joint configuration

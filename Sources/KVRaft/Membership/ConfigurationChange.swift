@@ -2,7 +2,9 @@ package import KVBase
 
 /// What the payload of a configuration entry asks for.
 package struct ConfigurationChange: Sendable, Equatable {
-    /// What becomes of one replica. The number is stored and sent.
+    /// What becomes of one replica.
+    ///
+    /// The number is stored and sent.
     package enum Step: UInt8, Sendable {
         /// It becomes a voter.
         case addVoter = 0
@@ -14,7 +16,9 @@ package struct ConfigurationChange: Sendable, Equatable {
         case addLearner = 3
     }
 
-    /// How a joint configuration is entered and left. The number is stored and sent.
+    /// How a joint configuration is entered and left.
+    ///
+    /// The number is stored and sent.
     package enum Transition: UInt8, Sendable {
         /// Joint only where more than one voter changes; then left automatically.
         case automatic = 0
@@ -52,7 +56,7 @@ package struct ConfigurationChange: Sendable, Equatable {
         self.context = context
     }
 
-    /// "Leave the joint configuration."
+    /// The change that leaves a joint configuration.
     package static let leaveJoint = ConfigurationChange(items: [])
 
     /// Whether this leaves a joint configuration.

@@ -102,7 +102,9 @@ struct ProgressTracker: Sendable {
         }
     }
 
-    /// Notes a vote; the first of a replica counts. A replica without a vote is not kept, so votes are bounded by the group.
+    /// Notes a vote; the first of a replica counts.
+    ///
+    /// A replica without a vote is not kept, so votes are bounded by the group.
     mutating func recordVote(_ replica: ReplicaID, granted: Bool) {
         guard configuration.isVoter(replica), !votes.contains(where: { $0.replica == replica }) else { return }
         votes.append((replica, granted))

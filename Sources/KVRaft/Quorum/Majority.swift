@@ -10,7 +10,9 @@ package enum VoteOutcome: Sendable, Equatable {
     case won
 }
 
-/// More than half of a set of voters. The empty set agrees to everything, which makes it neutral in a joint quorum.
+/// More than half of a set of voters.
+///
+/// The empty set agrees to everything, which makes it neutral in a joint quorum.
 package struct Majority: Sendable, Equatable {
     /// The voters, in order and without repetition.
     package let voters: [ReplicaID]

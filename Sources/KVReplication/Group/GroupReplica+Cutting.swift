@@ -51,7 +51,9 @@ extension GroupReplica {
     /// Flushes the tablets that keep the log from dropping entries up to `index`.
     package func flush(through index: LogIndex) {
         guard stopReason == nil, !isInstalling else { return }
-        for hosted in machine.tablets where (hosted.tablet.firstUnflushedIndex ?? .max) <= index { hosted.tablet.flush() }
+        for hosted in machine.tablets where (hosted.tablet.firstUnflushedIndex ?? .max) <= index {
+            hosted.tablet.flush()
+        }
         noteFlushes()
     }
 

@@ -43,8 +43,9 @@ struct Proposals {
         self.entryBytesMax = entryBytesMax
     }
 
-    /// Adds a write to the last entry, or to a new one where that is full. A write that joins the one before goes into the same
-    /// entry whatever its size.
+    /// Adds a write to the last entry, or to a new one where that is full.
+    ///
+    /// A write that joins the one before goes into the same entry whatever its size.
     mutating func add(_ request: RoutedRequest, origin: Origin) {
         let isFull = (filling.last?.entry.size ?? Int.max) >= entryBytesMax
         if filling.isEmpty || (isFull && !request.item.joinsPrevious) { filling.append(Filling()) }
@@ -65,7 +66,8 @@ struct Proposals {
         precondition(waiters.last.map { $0.index < index } ?? true, "waiter at \(index) out of order")
         let deadline = filled.origins.last?.deadline ?? UInt64.max
         waiters.append(
-            Waiter(index: index, term: term, bytes: filled.entry.size, origins: filled.origins, deadline: deadline))
+            Waiter(index: index, term: term, bytes: filled.entry.size, origins: filled.origins, deadline: deadline)
+        )
     }
 
     /// Drops what was counted for an entry that is not waited for.
@@ -85,7 +87,9 @@ struct Proposals {
         return nil
     }
 
-    /// Answers "outcome unknown" to writes whose time is up. They stay in the log and may still take effect.
+    /// Answers "outcome unknown" to writes whose time is up.
+    ///
+    /// They stay in the log and may still take effect.
     mutating func expire(at now: UInt64) {
         for place in waiters.indices {
             guard waiters[place].deadline <= now else { break }
@@ -108,7 +112,9 @@ struct Proposals {
             origin.fail(
                 ServiceError(
                     .unknownOutcome,
-                    "no majority confirmed the write in time; it may or may not take effect: read before a retry"))
+                    "no majority confirmed the write in time; it may or may not take effect: read before a retry"
+                )
+            )
         }
     }
 }

@@ -130,10 +130,7 @@ extension NodeLog {
     /// Makes the directory durable and removes files that were in the making.
     private static func prepareDirectory(_ fileSystem: any FileSystem, _ directory: String) throws(LogError) {
         do throws(FileError) {
-            if !fileSystem.exists(directory) {
-                try fileSystem.createDirectory(directory)
-            }
-            try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
+            try makeDurable(directory, fileSystem)
             for name in try fileSystem.list(directory) where name.hasSuffix(LogFormat.temporarySuffix) {
                 try fileSystem.remove(directory + "/" + name)
             }
@@ -142,6 +139,15 @@ extension NodeLog {
             throw .file(error)
         }
     }
+}
+
+/// Makes a directory, and its parents where they are absent, and syncs each name that may be new.
+private func makeDurable(_ directory: String, _ fileSystem: any FileSystem) throws(FileError) {
+    let parent = parentDirectory(of: directory)
+    if parent != directory && !fileSystem.exists(parent) { try makeDurable(parent, fileSystem) }
+    try fileSystem.createDirectory(directory)
+    // Synced even where it exists: a process that ended in between may have left it so.
+    try fileSystem.synchronizeDirectory(parent)
 }
 
 /// Lets the preparer's callback name the log that is made after it.

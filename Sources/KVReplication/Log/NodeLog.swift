@@ -197,8 +197,9 @@ package final class NodeLog: @unchecked Sendable {
         lane?.submit(.reset(group, cut, completion: completion))
     }
 
-    /// Lets a group's entries up to and including `cut` go; the group's manifest has recorded the cut, durably. They stay readable until
-    /// their segment is dropped.
+    /// Lets a group's entries up to and including `cut` go; the group's manifest has recorded the cut, durably.
+    ///
+    /// They stay readable until their segment is dropped.
     package func cut(_ group: GroupID, to cut: LogCut) {
         home.preconditionIsCurrent("the node's log")
         guard cut.index > releasedThrough(group) else { return }

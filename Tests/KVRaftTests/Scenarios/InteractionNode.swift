@@ -29,16 +29,28 @@ final class InteractionNode {
     var applications: [[Entry]] = []
     var givenCommit: LogIndex
 
-    init(_ replica: ReplicaID, settings: RaftSettings, configuration: Configuration, index: LogIndex, isAsynchronous: Bool) throws {
+    init(
+        _ replica: ReplicaID,
+        settings: RaftSettings,
+        configuration: Configuration,
+        index: LogIndex,
+        isAsynchronous: Bool
+    ) throws {
         self.replica = replica
         self.isAsynchronous = isAsynchronous
         let term: Term = index > 0 ? 1 : 0
         core = try RaftCore(
             settings,
             restored: RestoredState(
-                replica: replica, hardState: HardState(commit: index), configuration: configuration, cutIndex: index,
-                cutTerm: term, applied: index),
-            seed: replica.rawValue)
+                replica: replica,
+                hardState: HardState(commit: index),
+                configuration: configuration,
+                cutIndex: index,
+                cutTerm: term,
+                applied: index
+            ),
+            seed: replica.rawValue
+        )
         cut = index
         givenCommit = index
         history = [Snapshot(index: index, term: term, configuration: configuration)]

@@ -2,8 +2,9 @@ import KVBase
 
 @testable import KVRaft
 
-/// Runs the interaction scenarios, whole groups of replicas, and compares outcomes: states, progress, logs and errors. How many messages
-/// it took to get there is each implementation's own business.
+/// Runs the interaction scenarios, whole groups of replicas, and compares outcomes: states, progress, logs and errors.
+///
+/// How many messages it took to get there is each implementation's own business.
 final class InteractionScenario {
     enum Envelope {
         case message(Message)
@@ -44,7 +45,9 @@ final class InteractionScenario {
         } catch {
             output = ["\(error)"]
         }
-        guard !isSilent, block.expected != ["ok"] || !output.isEmpty || !errors.isEmpty, block.value("log-level") != "none" else {
+        guard !isSilent, block.expected != ["ok"] || !output.isEmpty || !errors.isEmpty,
+            block.value("log-level") != "none"
+        else {
             return ([], [])
         }
         if Self.compared.contains(block.command) { return (block.expected, output) }
@@ -141,16 +144,24 @@ final class InteractionScenario {
         settings.messageBytesMax = .max
         settings.inflightBytesMax = .max
         settings.inflightMessagesMax = block.value("inflight").flatMap { Int($0) } ?? .max
-        if let bytes = block.value("max-committed-size-per-ready").flatMap({ Int($0) }) { settings.applyPageBytesMax = bytes }
+        if let bytes = block.value("max-committed-size-per-ready").flatMap({ Int($0) }) {
+            settings.applyPageBytesMax = bytes
+        }
         let configuration = Configuration(
             voters: (block.values("voters") ?? []).map { replica($0) },
-            learners: (block.values("learners") ?? []).map { replica($0) })
+            learners: (block.values("learners") ?? []).map { replica($0) }
+        )
         let index = block.value("index").flatMap { LogIndex($0) } ?? 0
         for _ in 0..<(block.words.first.flatMap { Int($0) } ?? 0) {
             nodes.append(
                 try InteractionNode(
-                    ReplicaID(UInt64(nodes.count + 1)), settings: settings, configuration: configuration, index: index,
-                    isAsynchronous: block.flag("async-storage-writes")))
+                    ReplicaID(UInt64(nodes.count + 1)),
+                    settings: settings,
+                    configuration: configuration,
+                    index: index,
+                    isAsynchronous: block.flag("async-storage-writes")
+                )
+            )
         }
     }
 
@@ -175,8 +186,10 @@ final class InteractionScenario {
         let transition = block.value("transition").flatMap { transitions[$0] } ?? .automatic
         let mark: UInt8 = block.flag("v1") ? 1 : 2
         let change = ConfigurationChange(
-            transition: transition, items: ScenarioText.items(block.input),
-            context: [mark] + Array(block.input.joined(separator: " ").utf8))
+            transition: transition,
+            items: ScenarioText.items(block.input),
+            context: [mark] + Array(block.input.joined(separator: " ").utf8)
+        )
         try propose(at: node, .configuration, change.encoded)
     }
 
@@ -190,7 +203,8 @@ final class InteractionScenario {
         let commit = node.core.hardState.commit
         if effects.needsPersisting || !effects.messagesAfterPersist.isEmpty || commit != node.givenCommit {
             node.writes.append(
-                .init(entries: effects.entries, ticket: effects.ticket, messages: effects.messagesAfterPersist))
+                .init(entries: effects.entries, ticket: effects.ticket, messages: effects.messagesAfterPersist)
+            )
         }
         node.givenCommit = commit
         if !effects.entriesToApply.isEmpty { node.applications.append(effects.entriesToApply) }
@@ -202,7 +216,11 @@ final class InteractionScenario {
         for request in effects.snapshotsToSend {
             guard let newest = node.history.last else { continue }
             node.core.snapshotDelivered(
-                to: request.replica, index: newest.index, term: newest.term, configuration: newest.configuration)
+                to: request.replica,
+                index: newest.index,
+                term: newest.term,
+                configuration: newest.configuration
+            )
         }
         if node.core.wantsToLeaveJoint { try propose(at: node, .configuration, ConfigurationChange.leaveJoint.encoded) }
         if !effects.snapshotsToSend.isEmpty || effects.snapshotToInstall != nil { try processReady(node) }

@@ -16,7 +16,10 @@ struct MembershipScenario {
             case "simple": changed = try ConfigurationChanger.simple(tracker.configuration, items)
             case "enter-joint":
                 changed = try ConfigurationChanger.enterJoint(
-                    tracker.configuration, automatically: block.flag("autoleave"), items)
+                    tracker.configuration,
+                    automatically: block.flag("autoleave"),
+                    items
+                )
             default: changed = try ConfigurationChanger.leaveJoint(tracker.configuration)
             }
         } catch {
@@ -24,7 +27,8 @@ struct MembershipScenario {
         }
         tracker.adopt(changed, lastIndex: lastIndex, settings: RaftSettings())
         for place in tracker.replicas.indices { tracker[place].isRecentlyActive = true }
-        return [ScenarioText.configuration(changed)] + tracker.replicas.map { ScenarioText.progress(ReplicaProgress($0)) }
+        return [ScenarioText.configuration(changed)]
+            + tracker.replicas.map { ScenarioText.progress(ReplicaProgress($0)) }
     }
 }
 
@@ -60,7 +64,9 @@ enum ScenarioText {
         if progress.isPaused { text += " paused" }
         if progress.pendingSnapshot > 0 { text += " pendingSnap=\(progress.pendingSnapshot)" }
         if !progress.isRecentlyActive { text += " inactive" }
-        if progress.inflightCount > 0 { text += " inflight=\(progress.inflightCount)" + (progress.isInflightFull ? "[full]" : "") }
+        if progress.inflightCount > 0 {
+            text += " inflight=\(progress.inflightCount)" + (progress.isInflightFull ? "[full]" : "")
+        }
         return text
     }
 
@@ -79,7 +85,9 @@ enum ScenarioText {
         guard entry.kind == .configuration else {
             return "\(place) EntryNormal \"\(String(decoding: entry.payload, as: UTF8.self))\""
         }
-        guard let change = try? ConfigurationChange(decoding: entry.payload) else { return "\(place) EntryConfChangeV2 ?" }
+        guard let change = try? ConfigurationChange(decoding: entry.payload) else {
+            return "\(place) EntryConfChangeV2 ?"
+        }
         // The context holds the text of the change as the scenario gave it, after a mark for the old form.
         let text = String(decoding: change.context.dropFirst(), as: UTF8.self)
         let kind = change.context.first == 1 ? "EntryConfChange" : "EntryConfChangeV2"

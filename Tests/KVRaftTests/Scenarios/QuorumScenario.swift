@@ -41,7 +41,9 @@ enum QuorumScenario {
             for lowered in [held - 1, 0] where lowered >= index || lowered == 0 {
                 var changed = indexes
                 changed[voter] = max(lowered, index)
-                if result(quorum, changed) != index { lines.append("\(voter) lowered to \(lowered) changes the result") }
+                if result(quorum, changed) != index {
+                    lines.append("\(voter) lowered to \(lowered) changes the result")
+                }
             }
         }
         let shown = index == .max ? "∞" : String(index)
@@ -66,7 +68,8 @@ enum QuorumScenario {
         if isJoint { return [JointQuorum(incoming: quorum.outgoing, outgoing: quorum.incoming)] }
         let none = Majority([])
         return [
-            JointQuorum(incoming: quorum.incoming, outgoing: none), JointQuorum(incoming: none, outgoing: quorum.incoming),
+            JointQuorum(incoming: quorum.incoming, outgoing: none),
+            JointQuorum(incoming: none, outgoing: quorum.incoming),
             JointQuorum(incoming: quorum.incoming, outgoing: quorum.incoming),
         ]
     }

@@ -58,8 +58,13 @@ struct ScenarioFile {
             let parts = Self.split(line)
             blocks.append(
                 Block(
-                    line: start, command: parts.first ?? "", arguments: parts.dropFirst().map(Self.argument), input: input,
-                    expected: expected))
+                    line: start,
+                    command: parts.first ?? "",
+                    arguments: parts.dropFirst().map(Self.argument),
+                    input: input,
+                    expected: expected
+                )
+            )
         }
         self.blocks = blocks
     }
@@ -140,8 +145,13 @@ enum ScenarioRunner {
             if pair.expected != pair.actual {
                 differences.append(
                     ScenarioDifference(
-                        file: file.name, line: block.line, command: block.command, expected: pair.expected,
-                        actual: pair.actual))
+                        file: file.name,
+                        line: block.line,
+                        command: block.command,
+                        expected: pair.expected,
+                        actual: pair.actual
+                    )
+                )
             }
         }
         return differences

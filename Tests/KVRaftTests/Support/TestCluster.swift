@@ -8,12 +8,18 @@ final class TestCluster {
     /// Replicas that nothing reaches and that reach nobody.
     var cutOff: Set<ReplicaID> = []
 
-    init(_ count: Int, learners: Int = 0, settings: RaftSettings = TestCluster.settings()) throws {
+    init(
+        _ count: Int,
+        learners: Int = 0,
+        settings: RaftSettings = TestCluster.settings(),
+        isFounded: Bool = false
+    ) throws {
         let ids = (1...UInt64(count + learners)).map { ReplicaID($0) }
         let configuration = Configuration(voters: Array(ids.prefix(count)), learners: Array(ids.suffix(learners)))
         for id in ids {
             var disk = TestDisk()
             disk.configuration = configuration
+            if isFounded { disk.found() }
             hosts.append(try TestHost(id, settings: settings, disk: disk, seed: id.rawValue))
         }
     }
@@ -94,7 +100,11 @@ final class TestCluster {
                 else { continue }
                 target.arrived[host.disk.applied] = host.disk
                 host.core.snapshotDelivered(
-                    to: request.replica, index: host.disk.applied, term: term, configuration: host.disk.configuration)
+                    to: request.replica,
+                    index: host.disk.applied,
+                    term: term,
+                    configuration: host.disk.configuration
+                )
             }
         }
         try settle()
@@ -102,11 +112,16 @@ final class TestCluster {
 }
 
 extension TestHost {
+    /// The other end of a connection closed; returns whether an early campaign is due.
+    func hearsClosing(of number: UInt64) -> Bool { core.leaderConnectionClosed(ReplicaID(number)) }
+
     /// Proposes one entry with this text.
     @discardableResult
     func propose(_ text: String) throws -> LogIndex {
-        try core.propose([ProposedEntry(kind: .commands, time: core.lastTime, payload: Array(text.utf8), group: settings.group)])
-            .first
+        try core.propose([
+            ProposedEntry(kind: .commands, time: core.lastTime, payload: Array(text.utf8), group: settings.group)
+        ])
+        .first
     }
 
     /// Proposes a change of the configuration.

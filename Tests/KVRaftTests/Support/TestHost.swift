@@ -32,6 +32,36 @@ struct TestDisk {
         cutTerm = term
     }
 
+    /// Starts as `RestoredState.founding` does; the place of the entry that never was is taken.
+    mutating func found() {
+        let founding = RestoredState.founding(ReplicaID(1), configuration: configuration)
+        cutIndex = founding.cutIndex
+        cutTerm = founding.cutTerm
+        applied = founding.applied
+        hardState = founding.hardState
+        state = [Entry(index: 1, term: 0, kind: .empty, time: 0, checksum: 0, payload: [])]
+    }
+
+    func entry(at index: LogIndex) -> Entry? {
+        index > cutIndex && index <= lastIndex ? entries[Int(index - cutIndex) - 1] : nil
+    }
+
+    /// Throws where a message promises what this disk does not hold.
+    func check(promise message: Message) throws {
+        let isKept: Bool
+        switch message.kind {
+        case .voteResponse where !message.isRejected:
+            isKept = hardState.term > message.term || (hardState.term == message.term && hardState.vote == message.to)
+        case .appendResponse where !message.isRejected:
+            isKept = lastIndex >= message.index && hardState.term >= message.term
+        default:
+            return
+        }
+        guard isKept else {
+            throw ChaosFailure(description: "\(message.from) promised what is not durable: \(message.kind)")
+        }
+    }
+
     func read(_ request: EntryRequest) -> [Entry] {
         guard request.first > cutIndex, request.first <= lastIndex else { return [] }
         let start = Int(request.first - cutIndex) - 1
@@ -77,19 +107,34 @@ final class TestHost {
     }
 
     private static func start(
-        _ replica: ReplicaID, _ settings: RaftSettings, _ disk: TestDisk, _ seed: UInt64, _ evicting: Int
+        _ replica: ReplicaID,
+        _ settings: RaftSettings,
+        _ disk: TestDisk,
+        _ seed: UInt64,
+        _ evicting: Int
     ) throws -> RaftCore {
         let evicted = disk.entries.prefix(evicting)
         var runs: [TermRun] = []
-        for entry in evicted where runs.last?.term != entry.term { runs.append(TermRun(first: entry.index, term: entry.term)) }
+        for entry in evicted where runs.last?.term != entry.term {
+            runs.append(TermRun(first: entry.index, term: entry.term))
+        }
         return try RaftCore(
             settings,
             restored: RestoredState(
-                replica: replica, hardState: disk.hardState, configuration: disk.configuration, cutIndex: disk.cutIndex,
-                cutTerm: disk.cutTerm, evictedTerms: runs, evictedThrough: disk.cutIndex + LogIndex(evicted.count),
+                replica: replica,
+                hardState: disk.hardState,
+                configuration: disk.configuration,
+                cutIndex: disk.cutIndex,
+                cutTerm: disk.cutTerm,
+                evictedTerms: runs,
+                evictedThrough: disk.cutIndex + LogIndex(evicted.count),
                 evictedConfigurations: evicted.filter { $0.kind == .configuration }.map(\.index),
-                entries: Array(disk.entries.dropFirst(evicting)), applied: disk.applied, lastTime: 0),
-            seed: seed)
+                entries: Array(disk.entries.dropFirst(evicting)),
+                applied: disk.applied,
+                lastTime: 0
+            ),
+            seed: seed
+        )
     }
 
     /// Takes effects until there are none.
@@ -98,24 +143,28 @@ final class TestHost {
         while core.hasEffects {
             core.takeEffects(into: &effects)
             core.checkInvariants()
+            for message in effects.messagesNow { try disk.check(promise: message) }
             outbox += effects.messagesNow
             if effects.needsPersisting || !effects.messagesAfterPersist.isEmpty {
                 writes.append(
                     Write(
-                        entries: effects.entries, hardState: effects.hardState, ticket: effects.ticket,
-                        messages: effects.messagesAfterPersist))
+                        entries: effects.entries,
+                        hardState: effects.hardState,
+                        ticket: effects.ticket,
+                        messages: effects.messagesAfterPersist
+                    )
+                )
             }
             try apply(effects.entriesToApply)
             ready += effects.readsReady
             failed += effects.readsFailed
             events += effects.events
             snapshotsToSend += effects.snapshotsToSend
-            leaveJointWanted = effects.leaveJointWanted
+            if effects.leaveJointWanted { leaveJointWanted = true }
             for request in effects.entriesNeeded { try core.supplyEntries(disk.read(request), for: request) }
             if let offer = effects.snapshotToInstall { try install(offer) }
             if writesAreImmediate { try finishWrites(writes.count) }
             core.checkInvariants()
-            if leaveJointWanted { break }
         }
     }
 

@@ -31,6 +31,7 @@ struct NodeLogTests {
 
     @Test func `one sync covers all that waited while the last one ran`() throws {
         let node = LogNode(seed: 2)
+        node.options.segmentBytes = 1 << 20
         try node.start()
         node.run()
         node.lane.jobCost = { 100_000 }
@@ -164,7 +165,8 @@ struct NodeLogTests {
         let node = LogNode(seed: 8)
         try node.start()
         node.append(1, 1...30)
-        node.onHome { $0.reset(GroupID(1), to: LogCut(index: 20, term: 5)) { node.seen.order.append(99) } }
+        let seen = node.seen
+        node.onHome { $0.reset(GroupID(1), to: LogCut(index: 20, term: 5)) { seen.order.append(99) } }
         node.append(1, 21...22, term: 6)
         node.run()
         node.kill(.loseAll)

@@ -1,0 +1,91 @@
+import HTTPTypes
+import KVTelemetry
+import Synchronization
+
+/// The routes as metrics know them; keys are never labels.
+enum Endpoint: String, CaseIterable {
+    case key = "/v1/kv/{key}"
+    case increment = "/v1/kv/{key}/increment"
+    case scan = "/v1/kv"
+    case status = "/status"
+    case digest = "/admin/v1/digest"
+    case livez = "/livez"
+    case readyz = "/readyz"
+    case healthz = "/healthz"
+    case metrics = "/metrics"
+    case unknown
+}
+
+/// The instruments of answered requests, kept by route, method and status.
+final class HTTPMetrics: Sendable {
+    private struct Key: Hashable {
+        var endpoint: Endpoint
+        var method: String
+        var code: Int
+    }
+
+    private struct Instruments {
+        var total: Counter
+        var seconds: Histogram
+        var duration: Histogram
+    }
+
+    private let registry: MetricRegistry
+    private let cache = Mutex<[Key: Instruments]>([:])
+    private let operations: [String: OperationMetrics]
+
+    init(_ registry: MetricRegistry) {
+        self.registry = registry
+        operations = Dictionary(
+            uniqueKeysWithValues: ["get", "put", "delete", "increment", "scan"].map {
+                ($0, OperationMetrics(registry, transport: "http", operation: $0))
+            }
+        )
+    }
+
+    /// Counts a request.
+    ///
+    /// Methods that no route knows are one label, so that clients cannot make new ones.
+    func record(_ endpoint: Endpoint, _ method: HTTPRequest.Method, _ status: HTTPResponse.Status, nanoseconds: UInt64)
+    {
+        let known: [HTTPRequest.Method] = [.get, .head, .put, .post, .delete, .options, .patch]
+        let key = Key(endpoint: endpoint, method: known.contains(method) ? method.rawValue : "other", code: status.code)
+        let instruments = cache.withLock { cache in
+            if let found = cache[key] { return found }
+            let code = String(key.code)
+            let made = Instruments(
+                total: registry.counter(.requestsTotal, "http", key.method, endpoint.rawValue, code),
+                seconds: registry.histogram(.requestsSeconds, "http", key.method, endpoint.rawValue, code),
+                duration: registry.histogram(.httpRequestDuration, key.method, endpoint.rawValue, code)
+            )
+            cache[key] = made
+            return made
+        }
+        instruments.total.add()
+        instruments.seconds.observe(nanoseconds)
+        instruments.duration.observe(nanoseconds)
+        guard let operation = operation(endpoint, method) else { return }
+        operations[operation]?.record(outcome(status), nanoseconds: nanoseconds)
+    }
+
+    private func operation(_ endpoint: Endpoint, _ method: HTTPRequest.Method) -> String? {
+        switch (endpoint, method) {
+        case (.key, .get), (.key, .head): "get"
+        case (.key, .put): "put"
+        case (.key, .delete): "delete"
+        case (.increment, .post): "increment"
+        case (.scan, .get): "scan"
+        default: nil
+        }
+    }
+
+    private func outcome(_ status: HTTPResponse.Status) -> OperationOutcome {
+        switch status.code {
+        case 200..<400: .ok
+        case 404: .notFound
+        case 412: .conditionFailed
+        case 504: .unknown
+        default: .failed
+        }
+    }
+}

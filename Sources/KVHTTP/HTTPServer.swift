@@ -1,0 +1,68 @@
+import Hummingbird
+package import KVService
+package import KVTelemetry
+package import Logging
+package import NIOCore
+import ServiceLifecycle
+import Synchronization
+
+/// Serves the HTTP interface on one address: keys, listings, status, health, metrics.
+///
+/// A `Service`: `run` listens and returns after a graceful shutdown, when open requests are answered. It decodes, calls the service
+/// and encodes; it holds no data.
+package struct HTTPServer: Service {
+    private let edge: HTTPEdge
+    private let settings: HTTPSettings
+    private let group: any EventLoopGroup
+    private let host: String
+    private let port: Int
+    private let logger: Logger
+    private let onListening: @Sendable (SocketAddress) -> Void
+
+    /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
+    package init(
+        service: any KeyValueService,
+        settings: HTTPSettings = HTTPSettings(),
+        metrics: MetricRegistry,
+        on group: any EventLoopGroup,
+        host: String,
+        port: Int,
+        logger: Logger,
+        onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
+    ) {
+        edge = HTTPEdge(service, settings, metrics)
+        self.settings = settings
+        self.group = group
+        self.host = host
+        self.port = port
+        self.logger = logger
+        self.onListening = onListening
+    }
+
+    /// Listens and serves until a graceful shutdown or cancellation.
+    /// - Throws: what the system says where it cannot listen.
+    package func run() async throws {
+        try await application.run()
+    }
+
+    /// The server as Hummingbird's tests take it.
+    var application: Application<HTTPEdge> {
+        let idle = TimeAmount.nanoseconds(Int64(settings.idleTimeout / .nanoseconds(1)))
+        return Application(
+            responder: edge,
+            server: .http1(configuration: .init(idleTimeout: idle)),
+            configuration: ApplicationConfiguration(
+                address: .hostname(host, port: port),
+                backlog: 1_024,
+                availableConnectionsDelegate: .maximum(settings.connectionsMax, logger: logger)
+            ),
+            onServerRunning: { [onListening, logger] channel in
+                guard let address = channel.localAddress else { return }
+                logger.info("serving HTTP", metadata: .keys([.address: "\(address)"]))
+                onListening(address)
+            },
+            eventLoopGroupProvider: .shared(group),
+            logger: logger
+        )
+    }
+}

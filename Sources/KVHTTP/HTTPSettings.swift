@@ -1,0 +1,16 @@
+/// What bounds an HTTP listener.
+package struct HTTPSettings: Sendable {
+    /// How long a connection may be idle between requests.
+    package var idleTimeout: Duration = .seconds(60)
+    /// How long a request's body may take to arrive.
+    package var bodyTimeout: Duration = .seconds(30)
+    /// How many connections may be open at once; further ones wait in the listen queue.
+    package var connectionsMax = 10_000
+    /// How many keys a page has unless asked for otherwise.
+    package var pageLimitDefault = 100
+    /// How many keys a page has at most.
+    package var pageLimitMax = 10_000
+
+    /// Settings with the defaults.
+    package init() {}
+}

@@ -1,0 +1,87 @@
+import Glibc
+import KVConfiguration
+import KVHTTP
+import KVNode
+import KVPeer
+import KVPosix
+import KVRESP
+import KVTelemetry
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import UnixSignals
+
+/// Puts a node together from the bottom up, runs it until a signal, and takes it apart from the top down.
+/// - Throws: what keeps it from running, in a line for a person.
+func runNode(_ configuration: NodeConfiguration) async throws {
+    HostProcess.prepare()
+    // Every logger of the process, those inside packages too.
+    let (format, level) = (configuration.logging.format, configuration.loggerLevel)
+    LoggingSystem.bootstrap { StandardErrorLogHandler(label: $0, format: format, level: level) }
+    var log = Logger(label: "kvnode")
+    log[metadataKey: "node"] = "\(configuration.node.id)"
+
+    let clock = PosixClock()
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount)
+    let machine = Machine(configuration, home: group.next(), clock: clock)
+    let node = try Node.open(configuration.nodeSettings, environment: machine.environment, log: log)
+    let metrics = MetricRegistry()
+    let nodeMetrics = NodeMetrics(metrics, startMilliseconds: clock.wallMilliseconds)
+
+    let consensus = ConsensusService(configuration, node, nodeMetrics, home: machine.home, log: log)
+    try await consensus.start()
+    let resp = RESPService(
+        configuration,
+        RESPServer(
+            service: node,
+            settings: configuration.respSettings(clock),
+            metrics: metrics,
+            logger: log
+        )
+    )
+    do {
+        try await resp.start(on: group)
+    } catch {
+        await consensus.stop()
+        throw error
+    }
+    let http = HTTPService(
+        configuration,
+        HTTPServer(
+            service: node,
+            settings: configuration.httpSettings,
+            metrics: metrics,
+            on: group,
+            host: configuration.http.listen.host,
+            port: configuration.http.listen.port,
+            logger: log
+        )
+    )
+    log.info("started", metadata: ["version": "\(Version.text)", "data": "\(configuration.node.dataDirectory)"])
+
+    // Stopped in the opposite order: clients first, then the node.
+    var services = ServiceGroupConfiguration(
+        services: ([consensus, resp, http] as [any Service]).map {
+            .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
+        },
+        logger: log
+    )
+    services.maximumGracefulShutdownDuration = .seconds(20)
+    let running = ServiceGroup(configuration: services)
+    let signals = Task { await stopAtSignal(running, log) }
+    defer { signals.cancel() }
+    try await running.run()
+    log.info("stopped")
+}
+
+/// The first signal stops the node gracefully, the second ends the process.
+private func stopAtSignal(_ services: ServiceGroup, _ log: Logger) async {
+    var isStopping = false
+    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
+        if isStopping { _exit(128 + signal.rawValue) }
+        isStopping = true
+        log.info("stopping", metadata: ["signal": "\(signal)"])
+        await services.triggerGracefulShutdown()
+    }
+}

@@ -1,0 +1,112 @@
+import KVConfiguration
+import KVHTTP
+import KVNode
+import KVPeer
+import KVRESP
+import Logging
+import NIOCore
+import ServiceLifecycle
+
+// What the process runs, each stopped on its own: the node with its connections to others, and the two listeners for clients.
+
+/// The node and its transport.
+struct ConsensusService: Service {
+    private let configuration: NodeConfiguration
+    private let node: Node
+    private let metrics: NodeMetrics
+    private let home: any EventLoop
+    private let transport: NIOPeerTransport
+
+    init(_ configuration: NodeConfiguration, _ node: Node, _ metrics: NodeMetrics, home: any EventLoop, log: Logger) {
+        self.configuration = configuration
+        self.node = node
+        self.metrics = metrics
+        self.home = home
+        transport = NIOPeerTransport(
+            node: configuration.node.id,
+            peers: configuration.peerAddresses,
+            loop: home,
+            settings: configuration.peerSettings,
+            logger: log
+        )
+    }
+
+    /// Listens for other nodes and takes part from then on.
+    /// - Throws: `StartError` where it cannot listen; the node is closed again then.
+    func start() async throws {
+        let address = configuration.peer.listen
+        do {
+            // On the home loop at once: no peer may be heard before the node has started.
+            _ = try await transport.start(listen: PeerAddress(host: address.host, port: address.port), receiver: node)
+                .map { [node, transport] port in
+                    node.start(transport)
+                    return port
+                }.get()
+        } catch {
+            await stop()
+            throw StartError("peer", address, error)
+        }
+        let refresh = { @Sendable [node, metrics] in node.status { metrics.update($0) } }
+        home.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in refresh() }
+    }
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await stop()
+    }
+
+    /// Answers what waits, closes the data directory, then the connections.
+    func stop() async {
+        await withCheckedContinuation { continuation in
+            node.stop { continuation.resume() }
+        }
+        // It only reports that all is closed.
+        try? await transport.stop().get()
+    }
+}
+
+/// The listener for the Redis protocol.
+struct RESPService: Service {
+    private let address: HostPort
+    private let server: RESPServer
+
+    init(_ configuration: NodeConfiguration, _ server: RESPServer) {
+        address = configuration.resp.listen
+        self.server = server
+    }
+
+    /// - Throws: `StartError` where it cannot listen.
+    func start(on group: any EventLoopGroup) async throws {
+        do {
+            try await server.start(on: group, host: address.host, port: address.port)
+        } catch {
+            throw StartError("resp", address, error)
+        }
+    }
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        await server.stop()
+    }
+}
+
+/// The listener for HTTP.
+struct HTTPService: Service {
+    private let address: HostPort
+    private let server: HTTPServer
+
+    init(_ configuration: NodeConfiguration, _ server: HTTPServer) {
+        address = configuration.http.listen
+        self.server = server
+    }
+
+    func run() async throws {
+        do {
+            try await server.run()
+        } catch is CancellationError {
+            return
+        } catch {
+            throw StartError("http", address, error)
+        }
+    }
+}

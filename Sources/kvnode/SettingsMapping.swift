@@ -1,0 +1,91 @@
+import KVBase
+import KVConfiguration
+import KVHTTP
+import KVNode
+import KVPeer
+import KVPosix
+import KVRESP
+import KVReplication
+import KVService
+import Logging
+
+// From what people configure to what each module wants to be told.
+
+/// Into how many ticks a heartbeat is divided: elections are drawn in ticks.
+private let ticksPerHeartbeat = 5
+
+extension NodeConfiguration {
+    var nodeSettings: NodeSettings {
+        var settings = NodeSettings(
+            node: node.id,
+            members: cluster.nodes.map { NodeSettings.Member(id: $0.id, peerAddress: $0.peer.description) },
+            dataDirectory: node.dataDirectory
+        )
+        settings.clusterName = cluster.name
+        settings.shardCount = cluster.shards
+        settings.logDirectory = log.directory
+        settings.logSegmentBytes = UInt64(log.segmentBytes)
+        settings.limits = KVService.RequestLimits(keyBytesMax: limits.keyBytes, valueBytesMax: limits.valueBytes)
+        settings.leaderWaitNanoseconds = request.leaderWait.wholeNanoseconds
+        settings.addresses = [
+            "resp": resp.advertised.description, "http": http.advertised.description,
+            "peer": peer.advertised.description,
+        ]
+        settings.softwareVersion = Version.text
+        settings.blockCacheBytes = storage.blockCacheBytes
+        apply(to: &settings.group)
+        settings.tablet.memtableBytes = storage.memtableBytes
+        settings.tablet.memoryBudgetBytes = storage.memoryBudgetBytes - storage.blockCacheBytes
+        settings.tablet.isCompressed = storage.compression == .zstd
+        settings.tablet.levelZeroCompactAt = storage.levelZeroCompactAt
+        settings.tablet.levelZeroSlowAt = storage.levelZeroSlowAt
+        settings.tablet.levelZeroStopAt = storage.levelZeroStopAt
+        return settings
+    }
+
+    private func apply(to group: inout GroupSettings) {
+        let tick = max(1_000_000, raft.heartbeat.wholeNanoseconds / UInt64(ticksPerHeartbeat))
+        group.tickNanoseconds = tick
+        group.heartbeatTicks = ticksPerHeartbeat
+        group.electionTicks = max(ticksPerHeartbeat + 1, Int(raft.electionTimeout.wholeNanoseconds / tick))
+        group.appendBytesMax = raft.batchBytesMax
+        group.appendsInFlightMax = raft.inflightMessages
+        group.appendBytesInFlightMax = raft.inflightBytes
+        group.uncommittedBytesMax = raft.uncommittedBytesMax
+        group.requestTimeoutNanoseconds = request.timeout.wholeNanoseconds
+        group.retainedLogBytes = UInt64(log.retainBytes)
+    }
+
+    var peerSettings: PeerSettings {
+        var settings = PeerSettings()
+        settings.connectTimeout = peerLinks.connectTimeout
+        settings.idleTimeout = peerLinks.idleTimeout
+        settings.queueBytesMax = peerLinks.queueBytesMax
+        settings.bulkBytesPerSecond = peerLinks.bulkBytesPerSecond
+        return settings
+    }
+
+    var peerAddresses: [NodeID: PeerAddress] {
+        Dictionary(
+            uniqueKeysWithValues: cluster.nodes.map { ($0.id, PeerAddress(host: $0.peer.host, port: $0.peer.port)) }
+        )
+    }
+
+    func respSettings(_ clock: PosixClock) -> RESPSettings {
+        var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
+        settings.connectionsMax = limits.connections
+        settings.requestsInFlightMax = limits.pipeline
+        return settings
+    }
+
+    var httpSettings: HTTPSettings {
+        var settings = HTTPSettings()
+        settings.connectionsMax = limits.connections
+        return settings
+    }
+
+    /// How many event loops there are: other threads write the log, read blocks and compact.
+    var loopCount: Int { threads.loops > 0 ? threads.loops : max(1, HostProcess.processors / 2) }
+
+    var loggerLevel: Logger.Level { Logger.Level(rawValue: logging.level.rawValue) ?? .info }
+}

@@ -1,0 +1,212 @@
+import KVBase
+import Testing
+
+@testable import KVRaft
+
+struct MembershipTests {
+    private func grow(_ cluster: TestCluster, to count: Int) throws {
+        for number in UInt64(cluster.hosts.count + 1)...UInt64(count) {
+            cluster.hosts.append(
+                try TestHost(ReplicaID(number), settings: TestCluster.settings(), disk: TestDisk(), seed: number)
+            )
+        }
+    }
+
+    private func catchUp(_ cluster: TestCluster) throws {
+        for _ in 0..<3 {
+            try cluster.tick()
+            try cluster.shipSnapshots()
+        }
+    }
+
+    private func change(_ items: [ConfigurationChange.Item]) -> ConfigurationChange {
+        ConfigurationChange(items: items)
+    }
+
+    private func leaveJoint(_ cluster: TestCluster) throws {
+        for host in cluster.hosts where host.leaveJointWanted && host.core.role == .leader {
+            host.leaveJointWanted = false
+            try host.propose(.leaveJoint)
+        }
+        try cluster.settle()
+    }
+
+    @Test func `a learner is added, catches up and is promoted`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try cluster[1].propose("before")
+        try cluster.settle()
+        try grow(cluster, to: 4)
+        try cluster[1].propose(change([.init(.addLearner, ReplicaID(4))]))
+        try cluster.settle()
+        try catchUp(cluster)
+        #expect(cluster[4].texts == ["before"])
+        #expect(cluster[1].core.configuration.learners == [ReplicaID(4)])
+        try cluster[1].propose(change([.init(.addVoter, ReplicaID(4))]))
+        try cluster.settle()
+        #expect(cluster.hosts.map(\.core.configuration.voters.count) == [4, 4, 4, 4])
+        #expect(cluster[4].core.isPromotable)
+    }
+
+    @Test func `a replica is replaced in one joint step that is left by itself`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try grow(cluster, to: 4)
+        cluster.cutOff = [ReplicaID(3)]
+        try cluster[1].propose(change([.init(.addVoter, ReplicaID(4)), .init(.remove, ReplicaID(3))]))
+        try cluster.settle()
+        #expect(cluster[1].core.configuration.isJoint)
+        try catchUp(cluster)
+        try leaveJoint(cluster)
+        #expect(cluster[1].core.configuration == Configuration(voters: [1, 2, 4].map { ReplicaID($0) }))
+        #expect(!cluster[1].leaveJointWanted)
+    }
+
+    @Test func `a new leader leaves the joint configuration that the old one entered`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try grow(cluster, to: 5)
+        try cluster[1].propose(change([.init(.addVoter, ReplicaID(4)), .init(.addVoter, ReplicaID(5))]))
+        try cluster.settle()
+        try catchUp(cluster)
+        try cluster[1].core.transferLeadership(to: ReplicaID(2))
+        try cluster.settle()
+        #expect(cluster.leader?.replica == ReplicaID(2))
+        #expect(cluster[2].leaveJointWanted)
+        try leaveJoint(cluster)
+        #expect(cluster[2].core.configuration.voters.count == 5)
+        #expect(!cluster[2].core.configuration.isJoint)
+    }
+
+    @Test func `in a joint configuration both majorities must commit`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try grow(cluster, to: 5)
+        let joint = ConfigurationChange(
+            transition: .jointExplicit,
+            items: [
+                .init(.addVoter, ReplicaID(4)), .init(.addVoter, ReplicaID(5)), .init(.remove, ReplicaID(2)),
+                .init(.remove, ReplicaID(3)),
+            ]
+        )
+        try cluster[1].propose(joint)
+        try cluster.settle()
+        try catchUp(cluster)
+        let index = try cluster[1].propose("both")
+        try cluster.settle(dropping: { $0.to == ReplicaID(2) || $0.to == ReplicaID(3) })
+        #expect(cluster[1].core.commit < index)
+        try catchUp(cluster)
+        #expect(cluster[1].core.commit == index)
+    }
+
+    @Test func `one change at a time`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        let index = try cluster[1].propose(change([.init(.addLearner, ReplicaID(4))]))
+        #expect(throws: RaftError.configurationRefused(.pending(index))) {
+            try cluster[1].propose(change([.init(.addLearner, ReplicaID(5))]))
+        }
+        try cluster.settle()
+        #expect(throws: RaftError.configurationRefused(.notJoint)) { try cluster[1].propose(.leaveJoint) }
+        #expect(throws: RaftError.configurationRefused(.removesAllVoters)) {
+            try cluster[1].propose(
+                ConfigurationChange(items: (1...3).map { ConfigurationChange.Item(.remove, ReplicaID($0)) })
+            )
+        }
+        #expect(throws: RaftError.configurationRefused(.undecodable)) {
+            try cluster[1].core.propose(
+                [ProposedEntry(kind: .configuration, time: 0, payload: [9, 9], group: GroupID(0))])
+        }
+        // What was refused left nothing behind.
+        try cluster[1].propose(change([.init(.addLearner, ReplicaID(5))]))
+    }
+
+    @Test func `a removed leader steps down when that is committed, and the others elect another`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(1))]))
+        try cluster.settle()
+        #expect(cluster[1].core.role == .follower)
+        #expect(!cluster[1].core.isPromotable)
+        try cluster.tick(40)
+        let leader = try #require(cluster.leader)
+        #expect(leader.replica != ReplicaID(1))
+        try leader.propose("without 1")
+        try cluster.settle()
+        #expect(leader.texts == ["without 1"])
+        #expect(cluster[1].texts.isEmpty)
+    }
+
+    @Test func `what a removed replica answers does not end the leader's term`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(3))]))
+        try cluster.settle()
+        for kind: MessageKind in [.appendResponse, .heartbeatResponse, .voteResponse, .preVoteResponse] {
+            #expect(throws: RaftError.unknownPeer(ReplicaID(3))) {
+                try cluster[1].core.step(Message(kind, from: ReplicaID(3), to: ReplicaID(1), term: 9, isRejected: true))
+            }
+        }
+        #expect(cluster[1].core.role == .leader)
+        #expect(cluster[1].core.term == 1)
+    }
+
+    @Test func `a replica that knows no configuration takes no change into effect`() throws {
+        let host = try TestHost(ReplicaID(4), settings: TestCluster.settings(), disk: TestDisk(), seed: 1)
+        let change = ConfigurationChange(items: [.init(.addVoter, ReplicaID(4))])
+        let entry = Entry(index: 1, term: 1, kind: .configuration, time: 0, checksum: 0, payload: change.encoded)
+        try host.core.step(
+            Message(.append, from: ReplicaID(1), to: ReplicaID(4), term: 1, commit: 1, entries: [entry])
+        )
+        try host.run()
+        #expect(host.core.applied == 1)
+        #expect(host.core.configuration.voters.isEmpty)
+        #expect(!host.core.isPromotable)
+    }
+
+    @Test func `a group shrinks to one voter and commits alone what waits`() throws {
+        let cluster = try TestCluster(2)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(2))]))
+        try cluster.settle()
+        cluster[2].isDown = true
+        try cluster[1].propose("alone")
+        try cluster[1].core.readIndex(context: 3)
+        try cluster.settle()
+        #expect(cluster[1].texts == ["alone"])
+        #expect(cluster[1].ready.map(\.context) == [3])
+    }
+
+    @Test func `configurations and changes survive their bytes, and no bytes trap`() throws {
+        let configuration = Configuration(
+            voters: [1, 2, 300].map { ReplicaID($0) },
+            outgoing: [1, 7].map { ReplicaID($0) },
+            learners: [ReplicaID(.max)],
+            learnersNext: [ReplicaID(7)],
+            leavesAutomatically: true
+        )
+        #expect(try Configuration(decoding: configuration.encoded) == configuration)
+        let change = ConfigurationChange(
+            transition: .jointExplicit,
+            items: [.init(.addVoter, ReplicaID(1)), .init(.update, ReplicaID(900))],
+            context: [1, 2, 3]
+        )
+        #expect(try ConfigurationChange(decoding: change.encoded) == change)
+        var generator = TestGenerator(seed: 1)
+        for encoded in [configuration.encoded, change.encoded] {
+            for length in 0..<encoded.count {
+                #expect(throws: DecodingError.self) { try Configuration(decoding: Array(encoded.prefix(length))) }
+                #expect(throws: DecodingError.self) { try ConfigurationChange(decoding: Array(encoded.prefix(length))) }
+            }
+            for _ in 0..<2_000 {
+                var damaged = encoded
+                damaged[Int.random(in: 0..<damaged.count, using: &generator)] = UInt8.random(
+                    in: 0...255,
+                    using: &generator
+                )
+                _ = try? Configuration(decoding: damaged)
+                _ = try? ConfigurationChange(decoding: damaged)
+            }
+        }
+    }
+}
