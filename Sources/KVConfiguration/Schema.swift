@@ -59,7 +59,7 @@ enum Schema {
             \.cluster.name,
             .text("kv"),
             bytesMax: 128,
-            "What people call this cluster; shown, never compared."
+            "Part of the id that tells this cluster from others; the same on every node, fixed once the cluster exists."
         ),
         .members(
             "cluster.nodes",
