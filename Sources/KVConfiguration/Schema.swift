@@ -92,12 +92,6 @@ enum Schema {
             "The same as http.listen.",
             "What clients are told, if it differs from where this node listens."
         ),
-        .flag(
-            "http.query_routes",
-            \.httpOptions.queryRoutes,
-            "false",
-            "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
-        ),
         .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(
             "peer.advertise",
