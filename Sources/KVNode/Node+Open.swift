@@ -343,6 +343,7 @@ private struct NodeOpener {
         raft.uncommittedBytesMax = settings.group.uncommittedBytesMax
         raft.applyPageBytesMax = settings.group.applyBytesMax
         raft.group = id
+        raft.tellsCommitAtTicks = true
         raft.plantedBugs = settings.group.raftBugs
         return raft
     }

@@ -190,6 +190,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
         for proxy in ready { proxy.sendReplies() }
         for (node, requests) in proxies.takeFilled() { outbox.add(.requests(requests), to: node) }
         outbox.flush { [self] _, requests in takeBack(requests) }
+        host.submitWork()
     }
 
     /// Stops taking requests, answers those that wait, and closes log and tablets.

@@ -26,10 +26,12 @@ package final class ThreadScheduler: Scheduler, @unchecked Sendable {
 
     package func execute(_ job: @escaping @Sendable () -> Void) {
         gate.lock()
-        defer { gate.unlock() }
-        guard !isStopping else { return }
+        guard !isStopping else { return gate.unlock() }
         jobs.append(job)
-        if isSleeping { gate.signal() }
+        let sleeps = isSleeping
+        gate.unlock()
+        // After the lock is free, or the woken thread would wait for it at once.
+        if sleeps { gate.signal() }
     }
 
     package func schedule(

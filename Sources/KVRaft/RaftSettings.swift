@@ -17,6 +17,11 @@ package struct RaftSettings: Sendable {
     ///
     /// Reads take a round of heartbeats with or without.
     package var isLeaseEnabled = false
+    /// Whether followers hear of a commit that no append tells them of at the next tick only, and not at once.
+    ///
+    /// A message to each follower for each commit then costs nobody anything; a follower applies up to a tick later. A read that a
+    /// follower passed on is told of at once.
+    package var tellsCommitAtTicks = false
     /// Whether a leader that is no longer a voter steps down when it applies that.
     package var stepsDownOnRemoval = true
     /// Whether a change of the configuration is checked against the present one when it is proposed.

@@ -47,7 +47,7 @@ extension RaftCore {
     private var currentRole: RoleChange { RoleChange(role: role, term: term, leader: leader) }
 
     private var owesCommit: Bool {
-        role == .leader
+        role == .leader && maySendCommit
             && tracker.replicas.contains {
                 $0.replica != replica && !$0.isPaused && $0.sentCommit < min(log.commit, $0.next - 1)
             }

@@ -54,6 +54,8 @@ extension RaftCore {
         send(
             Message(.readIndexResponse, from: replica, to: asking, term: term, index: index, context: context)
         )
+        // The follower can serve it only once it knows of that commit.
+        isCommitDue = true
     }
 
     mutating func takeForwardedRead(_ message: Message) {

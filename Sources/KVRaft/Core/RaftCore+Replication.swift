@@ -54,7 +54,8 @@ extension RaftCore {
     /// Called when effects are taken, so one message tells of many commits, and entries that left in the meantime tell
     /// of it for nothing.
     mutating func tellCommit() {
-        guard role == .leader else { return }
+        guard role == .leader, maySendCommit else { return }
+        isCommitDue = false
         for place in tracker.replicas.indices where tracker[place].replica != replica {
             let known = min(log.commit, tracker[place].next - 1)
             guard tracker[place].sentCommit < known, !tracker[place].isPaused else { continue }
@@ -62,6 +63,9 @@ extension RaftCore {
             if !sendAppend(place, evenEmpty: true) { tracker[place].sentCommit = known }
         }
     }
+
+    /// Whether a commit may be told of by a message of its own now.
+    var maySendCommit: Bool { isCommitDue || !settings.tellsCommitAtTicks }
 
     // MARK: Heartbeats
 

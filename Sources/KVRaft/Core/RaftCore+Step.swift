@@ -149,6 +149,7 @@ extension RaftCore {
     private mutating func tickAsLeader() {
         heartbeatElapsed += 1
         electionElapsed += 1
+        isCommitDue = true
         if electionElapsed >= settings.electionTicks {
             electionElapsed = 0
             if settings.checksQuorum {

@@ -34,6 +34,8 @@ package struct RaftCore: Sendable {
     package internal(set) var leader: ReplicaID?
     /// To whom leadership is being handed.
     package internal(set) var transferTarget: ReplicaID?
+    /// Whether followers are to hear of commits that no append told them of.
+    var isCommitDue = false
 
     var log: RaftLog
     var tracker: ProgressTracker

@@ -24,6 +24,19 @@ package final class GroupHost: @unchecked Sendable {
     /// Asks for the end of the turn.
     package let turnEnd: TurnEnd
 
+    private var work: [NodeLogWork] = []
+
+    /// Queues a write of the log for the end of the turn, after the messages have left: followers then work while this node does.
+    func queue(_ work: NodeLogWork) {
+        self.work.append(work)
+    }
+
+    /// Hands the turn's writes to the log.
+    package func submitWork() {
+        for work in work { log.append(work) }
+        work.removeAll(keepingCapacity: true)
+    }
+
     /// A host with these parts.
     package init(
         fileSystem: any FileSystem,

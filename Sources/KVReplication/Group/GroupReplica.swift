@@ -295,7 +295,7 @@ package final class GroupReplica: @unchecked Sendable {
         guard effects.needsPersisting else { return }
         let ticket = effects.ticket
         logWritesInFlight += 1
-        host.log.append(
+        host.queue(
             NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
                 self?.logWritten(ticket)
             }
