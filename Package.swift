@@ -19,12 +19,17 @@ let packages: [String: Package3rd] = Dictionary(
         Package3rd(name: "swift-metrics", url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         Package3rd(name: "swift-nio", url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         Package3rd(name: "swift-protobuf", url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
-        Package3rd(name: "swift-service-lifecycle", url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        Package3rd(
+            name: "swift-service-lifecycle",
+            url: "https://github.com/swift-server/swift-service-lifecycle",
+            from: "2.13.0"
+        ),
         Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
         Package3rd(name: "SwiftCSV", url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         Package3rd(name: "TextTable", url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
-    ].map { ($0.name, $0) })
+    ].map { ($0.name, $0) }
+)
 
 enum Kind {
     case system(pkgConfig: String, apt: String)
@@ -40,7 +45,13 @@ struct Module {
     let products: [(String, String)]
     let folder: String
 
-    init(_ name: String, _ kind: Kind = .library, _ needs: [String] = [], _ products: [(String, String)] = [], in folder: String? = nil) {
+    init(
+        _ name: String,
+        _ kind: Kind = .library,
+        _ needs: [String] = [],
+        _ products: [(String, String)] = [],
+        in folder: String? = nil
+    ) {
         self.name = name
         self.kind = kind
         self.needs = needs
@@ -73,48 +84,80 @@ let modules: [Module] = [
     Module("KVSharding", .library, ["KVBase"]),
     Module("KVService", .library, ["KVBase"]),
     Module(
-        "KVReplication", .library,
-        ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService"], collections),
+        "KVReplication",
+        .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService"],
+        collections
+    ),
     Module(
-        "KVNode", .library,
-        ["KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService", "KVReplication", "KVSharding", "KVTelemetry"],
-        collections + logging),
+        "KVNode",
+        .library,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVRaft", "KVStorage", "KVService", "KVReplication", "KVSharding",
+            "KVTelemetry",
+        ],
+        collections + logging
+    ),
     Module(
-        "KVPeer", .library, ["KVBase", "KVRaft", "KVReplication"],
-        nioCore + logging + [("SwiftProtobuf", "swift-protobuf")]),
-    Module("KVTelemetry", .library, ["KVBase"], logging + [("Metrics", "swift-metrics"), ("CoreMetrics", "swift-metrics")]),
+        "KVPeer",
+        .library,
+        ["KVBase", "KVRaft", "KVReplication"],
+        nioCore + logging + [("SwiftProtobuf", "swift-protobuf")]
+    ),
+    Module(
+        "KVTelemetry",
+        .library,
+        ["KVBase"],
+        logging + [("Metrics", "swift-metrics"), ("CoreMetrics", "swift-metrics")]
+    ),
     Module("KVRESP", .library, ["KVBase", "KVService", "KVTelemetry"], nioCore + logging),
     Module(
-        "KVHTTP", .library, ["KVBase", "KVService", "KVTelemetry"],
-        nioCore + logging + [("Hummingbird", "hummingbird"), ("ServiceLifecycle", "swift-service-lifecycle")]),
+        "KVHTTP",
+        .library,
+        ["KVBase", "KVService", "KVTelemetry"],
+        nioCore + logging + [("Hummingbird", "hummingbird"), ("ServiceLifecycle", "swift-service-lifecycle")]
+    ),
     Module("KVClient", .library, ["KVBase"], nioCore + [("AsyncHTTPClient", "async-http-client")]),
     Module("KVConfiguration", .library, ["KVBase", "CLibYAML"]),
     Module(
-        "kvnode", .executable,
+        "kvnode",
+        .executable,
         [
-            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
+            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
+            "KVReplication",
             "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
         ],
         arguments + nioCore + logging + [
             ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
-        ]),
+        ]
+    ),
     Module(
-        "kvctl", .executable, ["KVBase", "KVClient", "KVConfiguration"],
-        arguments + [("SwiftCSV", "SwiftCSV"), ("TextTable", "TextTable")]),
+        "kvctl",
+        .executable,
+        ["KVBase", "KVClient", "KVConfiguration"],
+        arguments + [("SwiftCSV", "SwiftCSV"), ("TextTable", "TextTable")]
+    ),
 
     // What the tests stand on: the simulated disk, network and clock, and the linearizability checker.
     Module(
-        "KVSimulation", .library, ["KVBase", "KVEnvironment"], in: "Tests/KVSimulation"),
+        "KVSimulation",
+        .library,
+        ["KVBase", "KVEnvironment"],
+        in: "Tests/KVSimulation"
+    ),
     Module("KVLinearizability", .library, [], in: "Tests/KVLinearizability"),
     // A dictionary behind the service's interface, for the tests of the edges.
     Module("KVFakeService", .library, ["KVBase", "KVService"], in: "Tests/KVFakeService"),
     Module(
-        "KVClusterSimulation", .library,
+        "KVClusterSimulation",
+        .library,
         [
-            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication", "KVNode",
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
+            "KVNode",
             "KVSimulation", "KVLinearizability",
         ],
-        in: "Tests/KVClusterSimulation"),
+        in: "Tests/KVClusterSimulation"
+    ),
     Module("kvsim", .executable, ["KVClusterSimulation", "KVBase"], arguments, in: "Tests/kvsim"),
 
     Module("KVBaseTests", .test, ["KVBase"]),
@@ -125,20 +168,38 @@ let modules: [Module] = [
     Module("KVShardingTests", .test, ["KVBase", "KVSharding"]),
     Module("KVServiceTests", .test, ["KVBase", "KVService"]),
     Module(
-        "KVReplicationTests", .test,
-        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVSimulation"]),
+        "KVReplicationTests",
+        .test,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVSimulation"]
+    ),
     Module(
-        "KVNodeTests", .test,
+        "KVNodeTests",
+        .test,
         [
-            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVNode", "KVSharding",
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVNode",
+            "KVSharding",
             "KVSimulation",
-        ]),
-    Module("KVPeerTests", .test, ["KVBase", "KVRaft", "KVReplication", "KVPeer"], nioCore + [("NIOEmbedded", "swift-nio")]),
-    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
-    Module("KVRESPTests", .test, ["KVBase", "KVService", "KVRESP", "KVTelemetry", "KVFakeService"], nioCore + [("NIOEmbedded", "swift-nio")]),
+        ]
+    ),
     Module(
-        "KVHTTPTests", .test, ["KVBase", "KVService", "KVHTTP", "KVTelemetry", "KVFakeService"],
-        nioCore + [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]),
+        "KVPeerTests",
+        .test,
+        ["KVBase", "KVRaft", "KVReplication", "KVPeer"],
+        nioCore + [("NIOEmbedded", "swift-nio")]
+    ),
+    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
+    Module(
+        "KVRESPTests",
+        .test,
+        ["KVBase", "KVService", "KVRESP", "KVTelemetry", "KVFakeService"],
+        nioCore + [("NIOEmbedded", "swift-nio")]
+    ),
+    Module(
+        "KVHTTPTests",
+        .test,
+        ["KVBase", "KVService", "KVHTTP", "KVTelemetry", "KVFakeService"],
+        nioCore + [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]
+    ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),

@@ -141,11 +141,6 @@ package struct NodeConfiguration: Sendable, Equatable {
         /// The value of `peer.bulk_bytes_per_second`.
         package var bulkBytesPerSecond = 0
     }
-    /// The settings under `http` beside its listener.
-    package struct HTTP: Sendable, Equatable {
-        /// The value of `http.query_routes`.
-        package var queryRoutes = false
-    }
     /// The settings under `threads`.
     package struct Threads: Sendable, Equatable {
         /// The value of `threads.loops`; 0 lets the node choose.
@@ -171,8 +166,6 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var http = Listener()
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
-    /// The value of `http.query_routes`.
-    package var httpOptions = HTTP()
     /// The other settings under `peer`.
     package var peerLinks = PeerLinks()
     /// The settings under `raft`.

@@ -59,7 +59,7 @@ enum Schema {
             \.cluster.name,
             .text("kv"),
             bytesMax: 128,
-            "What people call this cluster; shown, never compared."
+            "Part of the id that tells this cluster from others; the same on every node, fixed once the cluster exists."
         ),
         .members(
             "cluster.nodes",
@@ -91,12 +91,6 @@ enum Schema {
             \.http.advertise,
             "The same as http.listen.",
             "What clients are told, if it differs from where this node listens."
-        ),
-        .flag(
-            "http.query_routes",
-            \.httpOptions.queryRoutes,
-            "false",
-            "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
         ),
         .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(

@@ -1,4 +1,6 @@
-/// Time from outside. Any thread.
+/// Time from outside.
+///
+/// Any thread.
 package protocol Clock: AnyObject, Sendable {
     /// Nanoseconds since some fixed moment of this boot (CLOCK_BOOTTIME); never goes back.
     var monotonicNanoseconds: UInt64 { get }
@@ -6,7 +8,9 @@ package protocol Clock: AnyObject, Sendable {
     var wallMilliseconds: UInt64 { get }
 }
 
-/// Random 64-bit numbers from outside: the system's, or a seeded stream in the simulator. Any thread.
+/// Random 64-bit numbers from outside: the system's, or a seeded stream in the simulator.
+///
+/// Any thread.
 package protocol Randomness: AnyObject, Sendable {
     /// The next number, uniform over all 64 bits.
     func next() -> UInt64

@@ -50,8 +50,10 @@ package enum OpenMode: Sendable {
     case createNew
 }
 
-/// An open file. Positions are bytes from its start. Any thread; two writers of one range are the caller's fault. Closed when
-/// the last reference goes, or by `close`.
+/// An open file.
+///
+/// Positions are bytes from its start. Any thread; two writers of one range are the caller's fault. Closed when the
+/// last reference goes, or by `close`.
 package protocol File: AnyObject, Sendable {
     /// The path it was opened with.
     var path: String { get }
@@ -76,8 +78,10 @@ package protocol FileLock: AnyObject, Sendable {
     func release()
 }
 
-/// The file operations that the server uses, real (`KVPosix`) or simulated. Synchronous: call from storage threads. Paths are
-/// UTF-8, absolute or relative to the process, with `/` between parts. Any thread.
+/// The file operations that the server uses, real (`KVPosix`) or simulated.
+///
+/// Synchronous: call from storage threads. Paths are UTF-8, absolute or relative to the process, with `/` between
+/// parts. Any thread.
 package protocol FileSystem: Sendable {
     /// Opens or makes a file.
     func open(_ path: String, _ mode: OpenMode) throws(FileError) -> any File
@@ -139,7 +143,10 @@ extension FileSystem {
 
     private func readChunk(_ file: any File, into bytes: inout [UInt8], from done: Int) throws(FileError) -> Int {
         try bytes.withUnsafeMutableBufferPointer { (buffer) throws(FileError) in
-            try file.read(into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[done...])), at: UInt64(done))
+            try file.read(
+                into: UnsafeMutableRawBufferPointer(UnsafeMutableBufferPointer(rebasing: buffer[done...])),
+                at: UInt64(done)
+            )
         }
     }
 }

@@ -4,8 +4,9 @@ package protocol ScheduledJob: AnyObject, Sendable {
     func cancel()
 }
 
-/// One thing after another: jobs given to a scheduler never overlap and start in the order given. A NIO event loop, a thread
-/// of its own, or the simulator's virtual time.
+/// One thing after another: jobs given to a scheduler never overlap and start in the order given.
+///
+/// A NIO event loop, a thread of its own, or the simulator's virtual time.
 package protocol Scheduler: AnyObject, Sendable {
     /// Runs `job` after everything given before. Any thread. Never runs it inside this call.
     func execute(_ job: @escaping @Sendable () -> Void)
@@ -22,7 +23,9 @@ extension Scheduler {
     }
 }
 
-/// A bounded pool of threads for jobs that block: block reads, flushes, compactions. Jobs may overlap and finish in any order.
+/// A bounded pool of threads for jobs that block: block reads, flushes, compactions.
+///
+/// Jobs may overlap and finish in any order.
 package protocol WorkerPool: AnyObject, Sendable {
     /// Runs `job` on one of the pool's threads. Any thread.
     func submit(_ job: @escaping @Sendable () -> Void)

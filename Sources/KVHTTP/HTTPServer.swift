@@ -48,9 +48,15 @@ package struct HTTPServer: Service {
     /// The server as Hummingbird's tests take it.
     var application: Application<HTTPEdge> {
         let idle = TimeAmount.nanoseconds(Int64(settings.idleTimeout / .nanoseconds(1)))
+        let bytesMax = edge.service.requestLimits.valueBytesMax
         return Application(
             responder: edge,
-            server: .http1(configuration: .init(idleTimeout: idle)),
+            server: .http1(
+                configuration: .init(
+                    additionalChannelHandlers: [ContinueHandler(bytesMax: bytesMax)],
+                    idleTimeout: idle
+                )
+            ),
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),
                 backlog: 1_024,

@@ -14,9 +14,13 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
     private var encoded: [UInt8] = []
     private var isEnlisted = false
 
-    /// - Parameter enlist: called when replies are ready; the caller calls `sendReplies` at the end of the turn.
+    /// Collects the replies to batch `id` of node `from`; `enlist` is called when replies are ready; the caller calls `sendReplies` at the end of the turn.
     init(
-        _ id: UInt64, from: NodeID, outbox: Outbox, turnEnd: TurnEnd, enlist: @escaping (IncomingProxy) -> Void
+        _ id: UInt64,
+        from: NodeID,
+        outbox: Outbox,
+        turnEnd: TurnEnd,
+        enlist: @escaping (IncomingProxy) -> Void
     ) {
         self.id = id
         self.from = from

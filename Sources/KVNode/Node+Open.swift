@@ -47,7 +47,9 @@ final class FlushReporter: @unchecked Sendable {
 }
 
 extension Node {
-    /// Opens a data directory, or makes one, and puts the node together. Blocks; call before the home scheduler serves anybody.
+    /// Opens a data directory, or makes one, and puts the node together.
+    ///
+    /// Blocks; call before the home scheduler serves anybody.
     /// - Throws: `NodeError` with what is wrong and what to do; nothing was changed then that would not be changed again.
     package static func open(_ settings: NodeSettings, environment: NodeEnvironment, log: Logger) throws -> Node {
         let opener = NodeOpener(settings: settings, environment: environment, log: log)
@@ -88,8 +90,14 @@ private struct NodeOpener {
 
     private func open(_ directory: String, _ lock: any FileLock) throws -> NodeParts {
         let identity = try IdentityStore.open(
-            directory, cluster: settings.clusterID, node: settings.node, fileSystem: fileSystem,
-            workers: environment.background, home: environment.home, randomness: environment.randomness)
+            directory,
+            cluster: settings.clusterID,
+            node: settings.node,
+            fileSystem: fileSystem,
+            workers: environment.background,
+            home: environment.home,
+            randomness: environment.randomness
+        )
         var stores: [GroupID: GroupStore] = [:]
         try fileSystem.createDirectory(directory + "/groups")
         try fileSystem.synchronizeDirectory(directory)
@@ -97,11 +105,20 @@ private struct NodeOpener {
         let (nodeLog, recovered) = try openLog(identity.identity, stores)
         let outbox = Outbox()
         let host = GroupHost(
-            fileSystem: fileSystem, home: environment.home, readers: environment.readers, clock: environment.clock,
-            randomness: environment.randomness, log: nodeLog, outbox: outbox, turnEnd: TurnEnd(environment.home))
+            fileSystem: fileSystem,
+            home: environment.home,
+            readers: environment.readers,
+            clock: environment.clock,
+            randomness: environment.randomness,
+            log: nodeLog,
+            outbox: outbox,
+            turnEnd: TurnEnd(environment.home)
+        )
         let shared = SharedResources(
-            blockCacheBytes: settings.blockCacheBytes, tablesOpenMax: settings.tablet.tablesOpenMax,
-            memtableBytesMax: settings.tablet.memoryBudgetBytes)
+            blockCacheBytes: settings.blockCacheBytes,
+            tablesOpenMax: settings.tablet.tablesOpenMax,
+            memtableBytesMax: settings.tablet.memoryBudgetBytes
+        )
         let reporter = FlushReporter(environment.home)
         var groups: [OpenedGroup] = []
         var controller: ControllerStateMachine?
@@ -109,12 +126,24 @@ private struct NodeOpener {
             guard let store = stores[id] else { continue }
             let opener = tabletOpener(id, shared, reporter)
             let tablets = try store.state.tablets.sorted { $0.shard < $1.shard }.map { name in
-                HostedTablet(name: name, tablet: try openOrCreate(
-                        store.path(name.directory), name, opener, isUncut: store.state.cutIndex == 0, id, shared, reporter))
+                HostedTablet(
+                    name: name,
+                    tablet: try openOrCreate(
+                        store.path(name.directory),
+                        name,
+                        opener,
+                        isUncut: store.state.cutIndex == 0,
+                        id,
+                        shared,
+                        reporter
+                    )
+                )
             }
             let machine: any GroupStateMachine
             if id == .controller {
-                guard let hosted = tablets.first else { throw NodeError("group 0 has no tablet; its manifest is damaged") }
+                guard let hosted = tablets.first else {
+                    throw NodeError("group 0 has no tablet; its manifest is damaged")
+                }
                 let made = try ControllerStateMachine(hosted)
                 controller = made
                 machine = made
@@ -125,15 +154,22 @@ private struct NodeOpener {
         }
         guard let controller else { throw NodeError("group 0 is missing") }
         return NodeParts(
-            lock: lock, identityStore: identity, host: host, controller: controller,
-            initialShardMap: try ShardMap(shardCount: settings.shardCount, group: GroupID(1)), groups: groups, shared: shared,
-            recovered: recovered, reporter: reporter)
+            lock: lock,
+            identityStore: identity,
+            host: host,
+            controller: controller,
+            initialShardMap: try ShardMap(shardCount: settings.shardCount, group: GroupID(1)),
+            groups: groups,
+            shared: shared,
+            recovered: recovered,
+            reporter: reporter
+        )
     }
 
     private func takeLock(_ path: String) throws -> any FileLock {
         do {
             return try fileSystem.lock(path)
-        } catch where error.reason == .locked {
+        } catch  where error.reason == .locked {
             throw IdentityStore.Failure.inUse(directory: settings.dataDirectory)
         }
     }
@@ -145,19 +181,26 @@ private struct NodeOpener {
         if isFormed, !fileSystem.exists(directory + "/MANIFEST") {
             throw NodeError(
                 "\(directory)/MANIFEST is missing: the data directory lost a part. Restore it, or move the directory away and"
-                    + " replace the node")
+                    + " replace the node"
+            )
         }
         return try GroupStore.open(
-            directory, fileSystem: fileSystem, workers: environment.background, home: environment.home,
-            initial: { initialState(of: id) })
+            directory,
+            fileSystem: fileSystem,
+            workers: environment.background,
+            home: environment.home,
+            initial: { initialState(of: id) }
+        )
     }
 
     private func initialState(of id: GroupID) -> GroupManifestState {
         var state = GroupManifestState()
         let nodes = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
-        state.membership = GroupMembership(
-            configuration: Configuration(voters: nodes.keys.sorted()), nodes: nodes
-        ).encoded
+        state.membership =
+            GroupMembership(
+                configuration: Configuration(voters: nodes.keys.sorted()),
+                nodes: nodes
+            ).encoded
         let shards = id == .controller ? 1 : settings.shardCount
         state.tablets = (0..<shards).map { number in
             GroupManifestState.TabletName(shard: ShardID(UInt32(number)), epoch: Epoch(1), number: UInt64(number) + 1)
@@ -168,7 +211,8 @@ private struct NodeOpener {
     }
 
     private func openLog(
-        _ identity: NodeIdentity, _ stores: [GroupID: GroupStore]
+        _ identity: NodeIdentity,
+        _ stores: [GroupID: GroupStore]
     ) throws -> (NodeLog, RecoveredLog) {
         var options = NodeLogOptions()
         options.segmentBytes = settings.logSegmentBytes
@@ -184,8 +228,15 @@ private struct NodeOpener {
         // A log that ends before a group's cut has lost nothing: what the cut covers is in the tablets, and was dropped or never came
         // (a snapshot). What is lost past it shows as damage of the log, or as a tablet that is ahead of it.
         return try NodeLog.open(
-            fileSystem, directory: settings.logDirectory ?? settings.dataDirectory + "/log", identity: bytes,
-            home: environment.home, lane: environment.logLane, pool: environment.background, options: options, cuts: cuts)
+            fileSystem,
+            directory: settings.logDirectory ?? settings.dataDirectory + "/log",
+            identity: bytes,
+            home: environment.home,
+            lane: environment.logLane,
+            pool: environment.background,
+            options: options,
+            cuts: cuts
+        )
     }
 
     // MARK: Tablets
@@ -197,27 +248,41 @@ private struct NodeOpener {
         }
     }
 
-    /// A tablet that the manifest names exists, unless the node stopped while it was being set up. While the group's log was never cut, all
-    /// that a tablet held can be applied again.
+    /// A tablet that the manifest names exists, unless the node stopped while it was being set up.
+    ///
+    /// While the group's log was never cut, all that a tablet held can be applied again.
     private func openOrCreate(
-        _ directory: String, _ name: GroupManifestState.TabletName, _ open: TabletOpener, isUncut: Bool, _ id: GroupID,
-        _ shared: SharedResources, _ reporter: FlushReporter
+        _ directory: String,
+        _ name: GroupManifestState.TabletName,
+        _ open: TabletOpener,
+        isUncut: Bool,
+        _ id: GroupID,
+        _ shared: SharedResources,
+        _ reporter: FlushReporter
     ) throws -> Tablet {
         if Tablet.exists(fileSystem, directory) { return try open(directory) }
         guard isUncut else {
-            throw NodeError("tablet \(directory) is missing or has lost its CURRENT; restore the directory or replace the node")
+            throw NodeError(
+                "tablet \(directory) is missing or has lost its CURRENT; restore the directory or replace the node"
+            )
         }
         var mark = TabletMark()
         mark.epoch = name.epoch
         return try Tablet.create(
-            settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) }, mark: mark)
+            settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) },
+            mark: mark
+        )
     }
 
     // MARK: Cores
 
     private func openGroup(
-        _ id: GroupID, _ store: GroupStore, _ machine: any GroupStateMachine, _ openTablet: @escaping TabletOpener,
-        _ nodeLog: NodeLog, _ recovered: RecoveredLog
+        _ id: GroupID,
+        _ store: GroupStore,
+        _ machine: any GroupStateMachine,
+        _ openTablet: @escaping TabletOpener,
+        _ nodeLog: NodeLog,
+        _ recovered: RecoveredLog
     ) throws -> OpenedGroup {
         let membership = try GroupMembership(decoding: store.state.membership)
         guard let replica = membership.replica(on: settings.node) else {
@@ -233,7 +298,8 @@ private struct NodeOpener {
             throw NodeError(
                 "shard \(hosted.shard) of group \(id) holds index \(hosted.tablet.mark.appliedIndex), the log ends at"
                     + " \(found?.lastIndex ?? 0): acknowledged entries are lost. This node must not vote with what is left: move its"
-                    + " data directory away and replace the node")
+                    + " data directory away and replace the node"
+            )
         }
         // What a tablet holds durably was committed.
         let held = machine.tablets.map(\.tablet.mark.appliedIndex).max() ?? 0
@@ -244,12 +310,27 @@ private struct NodeOpener {
             return true
         }
         let restored = RestoredState(
-            replica: replica, hardState: hard, configuration: membership.configuration, cutIndex: cut.index, cutTerm: cut.term,
-            evictedTerms: tail.terms, evictedThrough: tail.evictedThrough, evictedConfigurations: tail.configurations,
-            entries: Array(tail.entries), applied: cut.index, lastTime: tail.lastTime)
+            replica: replica,
+            hardState: hard,
+            configuration: membership.configuration,
+            cutIndex: cut.index,
+            cutTerm: cut.term,
+            evictedTerms: tail.terms,
+            evictedThrough: tail.evictedThrough,
+            evictedConfigurations: tail.configurations,
+            entries: Array(tail.entries),
+            applied: cut.index,
+            lastTime: tail.lastTime
+        )
         let core = try RaftCore(raftSettings(id), restored: restored, seed: environment.randomness.next())
         return OpenedGroup(
-            id: id, core: core, store: store, membership: membership, machine: machine, openTablet: openTablet)
+            id: id,
+            core: core,
+            store: store,
+            membership: membership,
+            machine: machine,
+            openTablet: openTablet
+        )
     }
 
     private func raftSettings(_ id: GroupID) -> RaftSettings {

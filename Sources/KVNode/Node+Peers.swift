@@ -6,9 +6,14 @@ package import KVReplication
 extension Node: PeerReceiver {
     package var hello: PeerHello {
         PeerHello(
-            cluster: identity.cluster, node: identity.node, incarnation: identity.incarnation,
-            protocolRange: PeerProtocol.supported, featureLevel: PeerProtocol.featureLevel, addresses: settings.addresses,
-            isBlank: !isFormed)
+            cluster: identity.cluster,
+            node: identity.node,
+            incarnation: identity.incarnation,
+            protocolRange: PeerProtocol.supported,
+            featureLevel: PeerProtocol.featureLevel,
+            addresses: settings.addresses,
+            isBlank: !isFormed
+        )
     }
 
     package func admit(_ hello: PeerHello, completion: @escaping @Sendable (PeerVerdict) -> Void) {
@@ -33,7 +38,8 @@ extension Node: PeerReceiver {
     private func refusal(of hello: PeerHello) -> String? {
         let own = settings.node
         if hello.cluster != identity.cluster {
-            return "node \(hello.node) belongs to cluster \(hello.cluster), node \(own) to \(identity.cluster): compare cluster.name,"
+            return
+                "node \(hello.node) belongs to cluster \(hello.cluster), node \(own) to \(identity.cluster): compare cluster.name,"
                 + " cluster.shards and cluster.nodes of their configurations"
         }
         if hello.node == own {
@@ -43,11 +49,15 @@ extension Node: PeerReceiver {
             return "node \(hello.node) is not among cluster.nodes of node \(own)"
         }
         if !hello.protocolRange.overlaps(PeerProtocol.supported) {
-            return "node \(hello.node) speaks peer protocols \(hello.protocolRange), node \(own) \(PeerProtocol.supported):"
+            return
+                "node \(hello.node) speaks peer protocols \(hello.protocolRange), node \(own) \(PeerProtocol.supported):"
                 + " run versions that overlap"
         }
-        if let known = identityStore.identity.peers[hello.node], known != hello.incarnation, !settings.plantedBugs.contains(.wipedVoter) {
-            return "node \(hello.node) comes with incarnation \(hello.incarnation), but node \(own) knows it as \(known): this host lost"
+        if let known = identityStore.identity.peers[hello.node], known != hello.incarnation,
+            !settings.plantedBugs.contains(.wipedVoter)
+        {
+            return
+                "node \(hello.node) comes with incarnation \(hello.incarnation), but node \(own) knows it as \(known): this host lost"
                 + " its data and must not vote as if it had not. Restore its data directory, or use 'kvctl member replace'"
         }
         return nil
@@ -89,9 +99,10 @@ extension Node: PeerReceiver {
     /// Whether a request can be sent to a node now.
     func isConnected(_ node: NodeID) -> Bool { connected[node] != nil }
 
-    /// A new node takes part only once every member the cluster starts with has met it and stored its incarnation. From then on a
-    /// member that lost its data is known to all as another, and can never vote as if it had its log (see docs/architecture.md,
-    /// "Identity").
+    /// A new node takes part only once every member the cluster starts with has met it and stored its incarnation.
+    ///
+    /// From then on a member that lost its data is known to all as another, and can never vote as if it had its log
+    /// (see docs/architecture.md, "Identity").
     func formIfComplete() {
         guard !isFormed else { return }
         let missing = settings.members.filter { $0.id != settings.node && connected[$0.id] == nil }

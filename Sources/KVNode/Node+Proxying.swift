@@ -32,7 +32,9 @@ extension Node {
                 let shard = shardMap.shard(of: item.slot)
                 let owner = shardMap.owner(of: shard)
                 guard owner.group == group.id, group.isLeader, !isStopping else {
-                    origin.fail(ServiceError(.notLeader, "node \(settings.node) does not lead", leader: group.leaderNode))
+                    origin.fail(
+                        ServiceError(.notLeader, "node \(settings.node) does not lead", leader: group.leaderNode)
+                    )
                     continue
                 }
                 let start = Int(item.offset)
@@ -68,8 +70,9 @@ extension Node {
         }
     }
 
-    /// Ends what was sent to a node that went away. A write may have been done there: its outcome is unknown. A read is tried
-    /// again.
+    /// Ends what was sent to a node that went away.
+    ///
+    /// A write may have been done there: its outcome is unknown. A read is tried again.
     func failProxies(to node: NodeID) {
         for id in proxies.sent(to: node) { failProxied(id, because: "the connection to node \(node) was lost") }
         retryWaiting()
@@ -83,10 +86,18 @@ extension Node {
                 guard let origin else { continue }
                 if item.operation.isWrite {
                     origin.fail(
-                        ServiceError(.unknownOutcome, "\(reason); the write may or may not have been done: read before a retry"))
+                        ServiceError(
+                            .unknownOutcome,
+                            "\(reason); the write may or may not have been done: read before a retry"
+                        )
+                    )
                 } else {
                     let start = Int(item.offset)
-                    wait(UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(item.length))]), item: item, origin: origin)
+                    wait(
+                        UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(item.length))]),
+                        item: item,
+                        origin: origin
+                    )
                 }
             }
         }
@@ -99,7 +110,11 @@ extension Node {
             for (item, origin) in zip(batch.requests.items, batch.origins) {
                 guard let origin else { continue }
                 let start = Int(item.offset)
-                wait(UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(item.length))]), item: item, origin: origin)
+                wait(
+                    UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(item.length))]),
+                    item: item,
+                    origin: origin
+                )
             }
         }
     }

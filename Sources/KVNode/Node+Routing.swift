@@ -28,7 +28,9 @@ extension Node {
         turnEnd.ask()
     }
 
-    /// Sends one request where it belongs. The caller asks for the turn's end.
+    /// Sends one request where it belongs.
+    ///
+    /// The caller asks for the turn's end.
     func route(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin, isRetry: Bool = false) {
         guard !isStopping else {
             origin.fail(ServiceError(.unavailable, "node \(settings.node) is stopping; ask another"))
@@ -49,7 +51,9 @@ extension Node {
             group.submit(request, origin: origin)
         } else if let leader = group.leaderNode, leader != settings.node, isConnected(leader) {
             guard proxies.count < settings.proxiedRequestsMax else {
-                origin.fail(ServiceError(.overloaded, "\(proxies.count) requests wait for node \(leader) already; send less"))
+                origin.fail(
+                    ServiceError(.overloaded, "\(proxies.count) requests wait for node \(leader) already; send less")
+                )
                 return
             }
             proxies.add(request, origin: origin, target: leader, group: group.id, joinsPrevious: item.joinsPrevious)
@@ -93,6 +97,7 @@ extension Node {
         return ServiceError(
             .noLeader,
             "no leader within the waiting time; this node reaches \(connected) of \(settings.members.count) members, a majority is"
-                + " \(settings.members.count / 2 + 1): see 'kvctl status'")
+                + " \(settings.members.count / 2 + 1): see 'kvctl status'"
+        )
     }
 }

@@ -7,7 +7,8 @@ import KVStorage
 
 extension Node {
     package func scan(
-        _ request: ScanRequest, completion: @escaping @Sendable (Result<ScanPage, ServiceError>) -> Void
+        _ request: ScanRequest,
+        completion: @escaping @Sendable (Result<ScanPage, ServiceError>) -> Void
     ) {
         withShards(request.consistency, completion) { shards, time in
             try ShardScan.page(request, over: shards, time: time)
@@ -15,7 +16,8 @@ extension Node {
     }
 
     package func count(
-        _ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void
+        _ consistency: Consistency,
+        completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void
     ) {
         withShards(consistency, completion) { shards, time in try ShardScan.count(over: shards, time: time) }
     }
@@ -25,7 +27,9 @@ extension Node {
             let pinned = dataGroups.compactMap { group in shardMachine(of: group).map { (group.id, $0.pin()) } }
             environment.readers.submit {
                 do {
-                    let digests = try pinned.flatMap { id, shards in try shards.map { try ShardScan.digest(of: $0, group: id) } }
+                    let digests = try pinned.flatMap { id, shards in
+                        try shards.map { try ShardScan.digest(of: $0, group: id) }
+                    }
                     completion(.success(digests))
                 } catch {
                     completion(.failure(ServiceError(.corruption, "a tablet cannot be read: \(error)")))
@@ -40,7 +44,8 @@ extension Node {
 
     /// Runs `body` on a worker over the shards of all groups, each at a moment that `consistency` asks for.
     private func withShards<Value: Sendable>(
-        _ consistency: Consistency, _ completion: @escaping @Sendable (Result<Value, ServiceError>) -> Void,
+        _ consistency: Consistency,
+        _ completion: @escaping @Sendable (Result<Value, ServiceError>) -> Void,
         _ body: @escaping @Sendable ([PinnedShard<Tablet>], UInt64) throws -> Value
     ) {
         onHome { [self] in
@@ -62,14 +67,17 @@ extension Node {
     }
 
     private func readShards<Value: Sendable>(
-        stale: Bool, _ completion: @escaping @Sendable (Result<Value, ServiceError>) -> Void,
+        stale: Bool,
+        _ completion: @escaping @Sendable (Result<Value, ServiceError>) -> Void,
         _ body: @escaping @Sendable ([PinnedShard<Tablet>], UInt64) throws -> Value
     ) {
         var pinned: [PinnedShard<Tablet>] = []
         var time: UInt64 = 0
         for group in dataGroups {
             guard group.stopReason == nil, let machine = shardMachine(of: group) else {
-                return completion(.failure(ServiceError(.unavailable, "group \(group.id) stopped on node \(settings.node)")))
+                return completion(
+                    .failure(ServiceError(.unavailable, "group \(group.id) stopped on node \(settings.node)"))
+                )
             }
             pinned += machine.pin()
             time = max(time, machine.loggedTime)

@@ -15,22 +15,35 @@ extension Node {
         if home.isCurrent { job() } else { home.execute(job) }
     }
 
-    /// How the node stands now. Home scheduler.
+    /// How the node stands now.
+    ///
+    /// Home scheduler.
     var currentStatus: NodeStatus {
         NodeStatus(
-            node: settings.node, cluster: identity.cluster, incarnation: identity.incarnation,
-            softwareVersion: settings.softwareVersion, isReady: isReady, alarms: currentAlarms,
+            node: settings.node,
+            cluster: identity.cluster,
+            incarnation: identity.incarnation,
+            softwareVersion: settings.softwareVersion,
+            isReady: isReady,
+            alarms: currentAlarms,
             groups: sortedGroups.map(status(of:)),
             peers: settings.members.filter { $0.id != settings.node }.map { member in
                 NodeStatus.Peer(
-                    id: member.id, isConnected: isConnected(member.id), addresses: connected[member.id]?.addresses ?? [:])
+                    id: member.id,
+                    isConnected: isConnected(member.id),
+                    addresses: connected[member.id]?.addresses ?? [:]
+                )
             },
-            storage: storageCounters)
+            storage: storageCounters
+        )
     }
 
-    /// Whether every group knows a leader and works here. Home scheduler.
+    /// Whether every group knows a leader and works here.
+    ///
+    /// Home scheduler.
     package var isReady: Bool {
-        isFormed && !isStopping && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
+        isFormed && !isStopping
+            && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
     }
 
     /// What an operator should look at, sorted.
@@ -40,12 +53,15 @@ extension Node {
             let missing = settings.members.filter { $0.id != settings.node && !isConnected($0.id) }.map { "\($0.id)" }
             texts.append(
                 "this node has not met every member yet and takes no part before it has: start or connect node"
-                    + " \(missing.joined(separator: ", "))")
+                    + " \(missing.joined(separator: ", "))"
+            )
         }
         if host.log.isDiskFull { texts.append("the log's disk is full: writes are refused until there is room") }
         for group in sortedGroups {
             for hosted in group.tablets {
-                if let problem = hosted.tablet.problem { texts.append("group \(group.id) shard \(hosted.shard): \(problem)") }
+                if let problem = hosted.tablet.problem {
+                    texts.append("group \(group.id) shard \(hosted.shard): \(problem)")
+                }
             }
         }
         return texts
@@ -66,13 +82,24 @@ extension Node {
             case .follower: .follower
             }
         return NodeStatus.Group(
-            id: group.id, replica: group.replica, role: role, term: group.term, leader: group.leaderNode,
-            commitIndex: group.commitIndex, appliedIndex: group.appliedIndex, firstIndex: group.firstIndex,
-            lastIndex: group.lastIndex, logBytes: host.log.retainedBytes, lag: lag,
-            shards: group.id == .controller ? [] : group.tablets.map(\.shard))
+            id: group.id,
+            replica: group.replica,
+            role: role,
+            term: group.term,
+            leader: group.leaderNode,
+            commitIndex: group.commitIndex,
+            appliedIndex: group.appliedIndex,
+            firstIndex: group.firstIndex,
+            lastIndex: group.lastIndex,
+            logBytes: host.log.retainedBytes,
+            lag: lag,
+            shards: group.id == .controller ? [] : group.tablets.map(\.shard)
+        )
     }
 
-    /// What storage did since the process started. Home scheduler.
+    /// What storage did since the process started.
+    ///
+    /// Home scheduler.
     package var storageCounters: NodeStatus.Storage {
         var storage = NodeStatus.Storage()
         for group in sortedGroups {
@@ -89,7 +116,9 @@ extension Node {
         return storage
     }
 
-    /// The groups that this node leads, and the terms. Home scheduler.
+    /// The groups that this node leads, and the terms.
+    ///
+    /// Home scheduler.
     package var reigns: [(group: GroupID, term: Term)] {
         sortedGroups.filter(\.isLeader).map { ($0.id, $0.term) }
     }

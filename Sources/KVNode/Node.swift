@@ -8,8 +8,10 @@ import KVSharding
 import KVStorage
 import Logging
 
-/// A whole node put together: identity, log, groups, router. It knows no socket: edges call it as a `KeyValueService`, the
-/// transport calls it as a `PeerReceiver`, and the simulator runs it as it is.
+/// A whole node put together: identity, log, groups, router.
+///
+/// It knows no socket: edges call it as a `KeyValueService`, the transport calls it as a `PeerReceiver`, and the
+/// simulator runs it as it is.
 ///
 /// All state is touched on the home scheduler. The service calls may come from any thread and hop there.
 ///
@@ -56,7 +58,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
     package var onApply: ((GroupID, AppliedEntry) -> Void)?
 
     init(
-        settings: NodeSettings, environment: NodeEnvironment, log: Logger, parts: NodeParts
+        settings: NodeSettings,
+        environment: NodeEnvironment,
+        log: Logger,
+        parts: NodeParts
     ) {
         self.settings = settings
         self.environment = environment
@@ -68,7 +73,11 @@ package final class Node: KeyValueService, @unchecked Sendable {
         directoryLock = parts.lock
         controller = parts.controller
         shardMap = parts.controller.state.shardMap ?? parts.initialShardMap
-        snapshots = SnapshotCoordinator(host: parts.host, background: environment.background, fileSystem: environment.fileSystem)
+        snapshots = SnapshotCoordinator(
+            host: parts.host,
+            background: environment.background,
+            fileSystem: environment.fileSystem
+        )
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits
         reporter = parts.reporter
@@ -81,8 +90,17 @@ package final class Node: KeyValueService, @unchecked Sendable {
     func adopt(_ opened: [OpenedGroup]) {
         for group in opened {
             let replica = GroupReplica(
-                group.id, replica: group.core.replica, host: host, settings: settings.group, machine: group.machine,
-                core: group.core, membership: group.membership, store: group.store, openTablet: group.openTablet, observer: self)
+                group.id,
+                replica: group.core.replica,
+                host: host,
+                settings: settings.group,
+                machine: group.machine,
+                core: group.core,
+                membership: group.membership,
+                store: group.store,
+                openTablet: group.openTablet,
+                observer: self
+            )
             groups[group.id] = replica
             sortedGroups.append(replica)
             snapshots.host(replica)
@@ -95,7 +113,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var outbox: Outbox { host.outbox }
     var turnEnd: TurnEnd { host.turnEnd }
 
-    /// Takes part from now on. Home scheduler, once.
+    /// Takes part from now on.
+    ///
+    /// Home scheduler, once.
     package func start(_ transport: any PeerTransport) {
         outbox.attach(transport)
         turnEnd.onEnd { [weak self] in self?.endTurn() }
@@ -105,7 +125,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
             NodeLogEvents(
                 failed: { [weak self] error in self?.logFailed(error) },
                 spaceChanged: { [weak self] reason in self?.logSpaceChanged(reason) },
-                dropped: { [weak self] in self?.logDropped() }))
+                dropped: { [weak self] in self?.logDropped() }
+            )
+        )
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -177,8 +199,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private static let drainNanosecondsMax: UInt64 = 1_000_000_000
     private static let drainCheckNanoseconds: UInt64 = 2_000_000
 
-    /// Stops taking requests, lets the writes that were taken finish, and closes log and tablets. `completion` is called on the home
-    /// scheduler when all is closed. Leadership is not handed over yet: followers see the connection close and elect.
+    /// Stops taking requests, lets the writes that were taken finish, and closes log and tablets.
+    ///
+    /// `completion` is called on the home scheduler when all is closed. Leadership is not handed over yet: followers
+    /// see the connection close and elect.
     package func stop(completion: @escaping @Sendable () -> Void) {
         home.execute { [self] in
             guard !isStopping else { return completion() }
@@ -191,7 +215,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private func drain(until deadline: UInt64, _ completion: @escaping @Sendable () -> Void) {
         let isDrained = sortedGroups.allSatisfy { $0.stopReason != nil || !$0.hasWritesInFlight }
         guard isDrained || clock.monotonicNanoseconds >= deadline else {
-            _ = home.schedule(afterNanoseconds: Self.drainCheckNanoseconds) { [self] in drain(until: deadline, completion) }
+            _ = home.schedule(afterNanoseconds: Self.drainCheckNanoseconds) { [self] in
+                drain(until: deadline, completion)
+            }
             return
         }
         close(completion)
@@ -224,7 +250,8 @@ extension Node: GroupObserver {
             metadata: [
                 "group": "\(group.id)", "role": "\(group.role)", "term": "\(group.term)",
                 "leader": "\(group.leaderNode.map { "\($0)" } ?? "none")",
-            ])
+            ]
+        )
         retryWaiting()
     }
 
@@ -263,14 +290,19 @@ extension Node: GroupObserver {
 extension Node {
     /// The leader of group 0 writes down what the cluster starts with.
     private func initializeController() {
-        guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader, !group.hasProposedControl else {
+        guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader,
+            !group.hasProposedControl
+        else {
             return
         }
         let replicas = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
         let plan = ControllerCommand.Plan(
-            cluster: identity.cluster, featureLevel: PeerProtocol.featureLevel,
+            cluster: identity.cluster,
+            featureLevel: PeerProtocol.featureLevel,
             nodes: Dictionary(uniqueKeysWithValues: settings.members.map { ($0.id, ["peer": $0.peerAddress]) }),
-            groups: [.controller: replicas, GroupID(1): replicas], shardMap: shardMap)
+            groups: [.controller: replicas, GroupID(1): replicas],
+            shardMap: shardMap
+        )
         group.proposeControl(ControllerCommand.initialize(plan).encoded)
     }
 

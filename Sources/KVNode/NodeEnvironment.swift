@@ -19,8 +19,13 @@ package struct NodeEnvironment: Sendable {
 
     /// An environment with these parts.
     package init(
-        fileSystem: any FileSystem, home: any Scheduler, logLane: any Scheduler, readers: any WorkerPool,
-        background: any WorkerPool, clock: any Clock, randomness: any Randomness
+        fileSystem: any FileSystem,
+        home: any Scheduler,
+        logLane: any Scheduler,
+        readers: any WorkerPool,
+        background: any WorkerPool,
+        clock: any Clock,
+        randomness: any Randomness
     ) {
         self.fileSystem = fileSystem
         self.home = home

@@ -79,7 +79,10 @@ package struct NodeSettings: Sendable {
     package var clusterID: ClusterID {
         var text = clusterName + "\n" + String(shardCount) + "\n"
         for member in members.sorted(by: { $0.id < $1.id }) { text += "\(member.id) \(member.peerAddress)\n" }
-        return ClusterID(high: fnv1a(text.utf8, basis: 0xcbf2_9ce4_8422_2325), low: fnv1a(text.utf8, basis: 0x8422_2325_cbf2_9ce4))
+        return ClusterID(
+            high: fnv1a(text.utf8, basis: 0xcbf2_9ce4_8422_2325),
+            low: fnv1a(text.utf8, basis: 0x8422_2325_cbf2_9ce4)
+        )
     }
 
     private func fnv1a(_ bytes: String.UTF8View, basis: UInt64) -> UInt64 {

@@ -38,9 +38,19 @@ struct OutgoingProxies {
         var batch =
             filling.removeValue(forKey: key)
             ?? Batch(
-                target: target, group: group, requests: RequestBatch(), origins: [], open: 0, deadline: origin.deadline)
+                target: target,
+                group: group,
+                requests: RequestBatch(),
+                origins: [],
+                open: 0,
+                deadline: origin.deadline
+            )
         batch.requests.append(
-            request.bytes, like: request.item, tag: UInt64(batch.origins.count), joinsPrevious: joinsPrevious)
+            request.bytes,
+            like: request.item,
+            tag: UInt64(batch.origins.count),
+            joinsPrevious: joinsPrevious
+        )
         batch.origins.append(origin)
         batch.open += 1
         filling[key] = batch
@@ -67,7 +77,8 @@ struct OutgoingProxies {
             sent[lastID] = batch
             var payload: [UInt8] = []
             payload.reserveCapacity(
-                batch.requests.bytes.count + batch.origins.count * ProxyFormat.overheadBytesMax)
+                batch.requests.bytes.count + batch.origins.count * ProxyFormat.overheadBytesMax
+            )
             for item in batch.requests.items { ProxyFormat.append(item, of: batch.requests, to: &payload) }
             return (batch.target, ProxiedRequests(id: lastID, group: batch.group, payload: payload))
         }

@@ -26,12 +26,19 @@ package struct TabletSettings: Sendable {
     package init() {}
 
     func options(
-        _ directory: String, _ environment: NodeEnvironment, _ shared: SharedResources,
+        _ directory: String,
+        _ environment: NodeEnvironment,
+        _ shared: SharedResources,
         onDurable: @escaping @Sendable (TabletMark) -> Void
     ) -> TabletOptions {
         var options = TabletOptions(
-            fileSystem: environment.fileSystem, directory: directory, workers: environment.background, clock: environment.clock,
-            randomness: environment.randomness, shared: shared)
+            fileSystem: environment.fileSystem,
+            directory: directory,
+            workers: environment.background,
+            clock: environment.clock,
+            randomness: environment.randomness,
+            shared: shared
+        )
         options.memtableBytes = memtableBytes
         options.tableBytes = tableBytes
         options.baseLevelBytes = baseLevelBytes

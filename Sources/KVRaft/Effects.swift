@@ -38,7 +38,7 @@ package struct Effects: Sendable {
     package var snapshotToInstall: SnapshotOffer?
     /// Entries to read from disk; then `supplyEntries`.
     package var entriesNeeded: [EntryRequest] = []
-    /// Whether the host, as leader, is to propose `ConfigurationChange.leaveJoint`; repeated until it does.
+    /// Whether the host, as leader, is to propose `ConfigurationChange.leaveJoint`; asked again with each heartbeat until it does.
     package var leaveJointWanted = false
     /// What happened, for traces; empty unless the settings ask for it.
     package var events: [RaftEvent] = []

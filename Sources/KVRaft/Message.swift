@@ -50,7 +50,7 @@ package struct Message: Sendable, Equatable {
     package var isForced: Bool
     /// On a refused append: the highest index at which the logs may still agree.
     package var rejectHint: LogIndex
-    /// The read position or request number.
+    /// The read position or request number; in an election the term of the entry at `commit`.
     package var context: UInt64
     /// The entries of an append.
     package var entries: [Entry]

@@ -29,7 +29,8 @@ struct Invariants {
             guard known != entry else { return }
             report(
                 "committed entries never change",
-                "node \(node) applied \(entry) at \(entry.index) of group \(group), where \(known) was applied before")
+                "node \(node) applied \(entry) at \(entry.index) of group \(group), where \(known) was applied before"
+            )
         } else {
             applied[place] = entry
         }

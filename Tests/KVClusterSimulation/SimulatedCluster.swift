@@ -46,7 +46,9 @@ final class SimulatedCluster: @unchecked Sendable {
     private let settings: [NodeID: NodeSettings]
 
     init(
-        _ world: SimulatedWorld, options: SimulationOptions, onApply: @escaping (NodeID, GroupID, AppliedEntry) -> Void
+        _ world: SimulatedWorld,
+        options: SimulationOptions,
+        onApply: @escaping (NodeID, GroupID, AppliedEntry) -> Void
     ) {
         self.world = world
         self.options = options
@@ -55,14 +57,21 @@ final class SimulatedCluster: @unchecked Sendable {
         let randomness = world.randomness.split()
         self.randomness = randomness
         let ids = (1...options.nodes).map { NodeID(UInt64($0)) }
-        hosts = ids.map { Host(id: $0, disk: SimulatedFileSystem(seed: randomness.next()), clock: SimulatedClock(world)) }
+        hosts = ids.map {
+            Host(id: $0, disk: SimulatedFileSystem(seed: randomness.next()), clock: SimulatedClock(world))
+        }
         let members = ids.map { NodeSettings.Member(id: $0, peerAddress: "node\($0):7400") }
         settings = Dictionary(
-            uniqueKeysWithValues: ids.map { ($0, Self.settings(for: $0, members: members, options: options)) })
+            uniqueKeysWithValues: ids.map { ($0, Self.settings(for: $0, members: members, options: options)) }
+        )
     }
 
     /// Tiny limits, so that a short run flushes, compacts and cuts the log.
-    private static func settings(for id: NodeID, members: [NodeSettings.Member], options: SimulationOptions) -> NodeSettings {
+    private static func settings(
+        for id: NodeID,
+        members: [NodeSettings.Member],
+        options: SimulationOptions
+    ) -> NodeSettings {
         var settings = NodeSettings(node: id, members: members, dataDirectory: "data")
         settings.shardCount = 4
         settings.logSegmentBytes = 32 * 1024
@@ -95,14 +104,23 @@ final class SimulatedCluster: @unchecked Sendable {
         readers.jobCost = { UInt64(20_000 + random.below(host.diskNanosecondsMax)) }
         background.jobCost = { UInt64(50_000 + random.below(host.diskNanosecondsMax)) }
         let environment = NodeEnvironment(
-            fileSystem: host.disk, home: home, logLane: logLane, readers: readers, background: background, clock: host.clock,
-            randomness: random)
+            fileSystem: host.disk,
+            home: home,
+            logLane: logLane,
+            readers: readers,
+            background: background,
+            clock: host.clock,
+            randomness: random
+        )
         host.domain = domain
         host.home = home
         host.logLane = logLane
         do {
             let node = try Node.open(
-                settings, environment: environment, log: Logger(label: "sim", factory: { _ in SwiftLogNoOpLogHandler() }))
+                settings,
+                environment: environment,
+                log: Logger(label: "sim", factory: { _ in SwiftLogNoOpLogHandler() })
+            )
             let apply = onApply
             node.onApply = { group, entry in apply(host.id, group, entry) }
             host.node = node

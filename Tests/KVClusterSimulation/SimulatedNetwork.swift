@@ -100,7 +100,9 @@ final class SimulatedNetwork: @unchecked Sendable {
     }
 
     private func connect(_ a: NodeID, _ b: NodeID) {
-        guard !isConnected(a, b), !isCut(a, b), !isCut(b, a), let one = receivers[a], let two = receivers[b] else { return }
+        guard !isConnected(a, b), !isCut(a, b), !isCut(b, a), let one = receivers[a], let two = receivers[b] else {
+            return
+        }
         one.home.execute { [self] in
             one.receiver.admit(two.receiver.hello) { [self] verdict in
                 guard verdict == .admitted else { return }
@@ -200,7 +202,13 @@ final class SimulatedNetwork: @unchecked Sendable {
         return message
     }
 
-    private func deliver(_ message: PeerMessage, _ from: NodeID, _ to: NodeID, _ connection: Connection, at time: UInt64) {
+    private func deliver(
+        _ message: PeerMessage,
+        _ from: NodeID,
+        _ to: NodeID,
+        _ connection: Connection,
+        at time: UInt64
+    ) {
         let life = receivers[to]?.life
         world.after(time > world.now ? time - world.now : 0) { [self] in
             guard connection.isOpen, !isCut(from, to), let target = receivers[to], target.life == life else {

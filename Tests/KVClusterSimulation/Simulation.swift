@@ -4,7 +4,7 @@ import KVReplication
 import KVService
 import KVSimulation
 
-/// One run of a whole cluster in one thread, repeatable from its seed:
+/// One run of a whole cluster in one thread, repeatable from its seed.
 ///
 /// 1. Nodes start on empty simulated disks, meet, and elect.
 /// 2. Clients work at random nodes while faults strike; at each step what must always hold is checked.
@@ -14,7 +14,8 @@ import KVSimulation
 package enum Simulation {
     /// Runs one seed.
     /// - Throws: `SimulationViolation` with the invariant that did not hold.
-    package static func run(seed: UInt64, _ options: SimulationOptions = SimulationOptions()) throws -> SimulationTotals {
+    package static func run(seed: UInt64, _ options: SimulationOptions = SimulationOptions()) throws -> SimulationTotals
+    {
         let run = SimulationRun(seed: seed, options)
         return try run.run()
     }
@@ -59,7 +60,10 @@ final class SimulationRun: @unchecked Sendable {
 
     /// Lets time pass until `condition` holds, checking invariants at each step.
     private func advance(
-        _ cluster: SimulatedCluster, seconds: UInt64, _ what: String, until condition: (SimulatedCluster) -> Bool
+        _ cluster: SimulatedCluster,
+        seconds: UInt64,
+        _ what: String,
+        until condition: (SimulatedCluster) -> Bool
     ) throws {
         let end = world.now + seconds * 1_000_000_000
         var steps = 0
@@ -124,7 +128,9 @@ final class SimulationRun: @unchecked Sendable {
             for (one, two) in zip(expected, found)
             where one.appliedIndex == two.appliedIndex && (one.hash != two.hash || one.keys != two.keys) {
                 throw SimulationViolation(
-                    "replicas equal at equal applied index", "node \(first.id): \(one)\nnode \(host.id): \(two)")
+                    "replicas equal at equal applied index",
+                    "node \(first.id): \(one)\nnode \(host.id): \(two)"
+                )
             }
         }
     }
@@ -134,7 +140,8 @@ final class SimulationRun: @unchecked Sendable {
         switch checker.check(recorder.operations) {
         case .linearizable: break
         case .violation(let report): throw SimulationViolation("linearizability", report.description)
-        case .undecided(let key): throw SimulationViolation("linearizability undecided", "key \(key) has too many orders")
+        case .undecided(let key):
+            throw SimulationViolation("linearizability undecided", "key \(key) has too many orders")
         }
     }
 

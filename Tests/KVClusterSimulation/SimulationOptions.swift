@@ -158,10 +158,13 @@ package struct SimulationTotals: Sendable {
     package var table: String {
         [
             ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown), ("elections", elections),
-            ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges), ("slow disks", slowDisks),
+            ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges),
+            ("slow disks", slowDisks),
             ("wipes", wipes), ("messages delivered", delivered), ("dropped", dropped), ("duplicated", duplicated),
-            ("reordered", reordered), ("damaged", damaged), ("sectors torn", tornSectors), ("sectors lost", lostSectors),
-            ("entries applied", applied), ("flushes", flushes), ("log cuts", logCuts), ("snapshots installed", snapshots),
+            ("reordered", reordered), ("damaged", damaged), ("sectors torn", tornSectors),
+            ("sectors lost", lostSectors),
+            ("entries applied", applied), ("flushes", flushes), ("log cuts", logCuts),
+            ("snapshots installed", snapshots),
         ].map { "\($0.0): \($0.1)" }.joined(separator: "\n")
     }
 }

@@ -90,6 +90,19 @@ import Testing
         #expect(service.counts.requests == 0)
     }
 
+    @Test func `a client that waits for leave to send its body gets it, unless the body is too long`() async throws {
+        let limits = RequestLimits(keyBytesMax: 10, valueBytesMax: 4)
+        for (length, first) in [(3, "HTTP/1.1 100 Continue\r\n"), (5, "HTTP/1.1 413 ")] {
+            let (answer, _) = try await exchange(
+                "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nConnection: close\r\n"
+                    + "Content-Length: \(length)\r\n\r\nabc",
+                ends: true,
+                limits: limits
+            )
+            #expect(answer.hasPrefix(first), "\(answer)")
+        }
+    }
+
     @Test func `a body that takes too long is given up`() async throws {
         var settings = HTTPSettings()
         settings.bodyTimeout = .milliseconds(20)

@@ -24,7 +24,10 @@ struct MembershipTests {
     }
 
     private func leaveJoint(_ cluster: TestCluster) throws {
-        for host in cluster.hosts where host.leaveJointWanted { try host.propose(.leaveJoint) }
+        for host in cluster.hosts where host.leaveJointWanted && host.core.role == .leader {
+            host.leaveJointWanted = false
+            try host.propose(.leaveJoint)
+        }
         try cluster.settle()
     }
 
@@ -96,6 +99,25 @@ struct MembershipTests {
         #expect(cluster[1].core.commit == index)
     }
 
+    /// Found by the chaos tests: the old configuration asks for the vote of one who left with a longer log.
+    @Test func `a voter that has not heard of a removal learns of it when it asks the removed one`() throws {
+        let cluster = try TestCluster(2, isFounded: true)
+        try cluster.elect(2)
+        try cluster[2].propose(change([.init(.remove, ReplicaID(2))]))
+        try cluster[2].run()
+        // It never reaches 1, so 2's log is the longer one for ever.
+        try cluster[2].propose("lost with the leader")
+        // 1 acknowledges the removal and never hears that it is committed.
+        try cluster.settle(dropping: { $0.to == ReplicaID(1) && ($0.commit > 2 || $0.entries.last?.index == 4) })
+        #expect(cluster[2].core.configuration.voters == [ReplicaID(1)])
+        #expect(!cluster[2].core.isPromotable)
+        #expect(cluster[1].core.configuration.voters.count == 2)
+        #expect(cluster[1].core.lastIndex < cluster[2].core.lastIndex)
+        try cluster.tick(60)
+        #expect(cluster.leader?.replica == ReplicaID(1))
+        #expect(cluster[1].core.configuration.voters == [ReplicaID(1)])
+    }
+
     @Test func `one change at a time`() throws {
         let cluster = try TestCluster(3, isFounded: true)
         try cluster.elect(1)
@@ -132,6 +154,33 @@ struct MembershipTests {
         try cluster.settle()
         #expect(leader.texts == ["without 1"])
         #expect(cluster[1].texts.isEmpty)
+    }
+
+    @Test func `what a removed replica answers does not end the leader's term`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(3))]))
+        try cluster.settle()
+        for kind: MessageKind in [.appendResponse, .heartbeatResponse, .voteResponse, .preVoteResponse] {
+            #expect(throws: RaftError.unknownPeer(ReplicaID(3))) {
+                try cluster[1].core.step(Message(kind, from: ReplicaID(3), to: ReplicaID(1), term: 9, isRejected: true))
+            }
+        }
+        #expect(cluster[1].core.role == .leader)
+        #expect(cluster[1].core.term == 1)
+    }
+
+    @Test func `a replica that knows no configuration takes no change into effect`() throws {
+        let host = try TestHost(ReplicaID(4), settings: TestCluster.settings(), disk: TestDisk(), seed: 1)
+        let change = ConfigurationChange(items: [.init(.addVoter, ReplicaID(4))])
+        let entry = Entry(index: 1, term: 1, kind: .configuration, time: 0, checksum: 0, payload: change.encoded)
+        try host.core.step(
+            Message(.append, from: ReplicaID(1), to: ReplicaID(4), term: 1, commit: 1, entries: [entry])
+        )
+        try host.run()
+        #expect(host.core.applied == 1)
+        #expect(host.core.configuration.voters.isEmpty)
+        #expect(!host.core.isPromotable)
     }
 
     @Test func `a group shrinks to one voter and commits alone what waits`() throws {

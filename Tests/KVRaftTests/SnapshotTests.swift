@@ -63,6 +63,25 @@ struct SnapshotTests {
         #expect(cluster[3].texts == cluster[1].texts)
     }
 
+    /// Found by the chaos tests.
+    @Test func `a follower whose snapshot was too old when it arrived gets another`() throws {
+        let cluster = try laggingGroup()
+        let old = cluster[1].disk
+        let configuration = cluster[1].core.configuration
+        cluster[1].snapshotsToSend = []
+        try cluster[1].propose("meanwhile")
+        try cluster.settle()
+        cluster[1].flush()
+        cluster[1].cutLog(through: cluster[1].core.applied)
+        cluster[3].arrived[old.applied] = old
+        cluster[1].core.snapshotDelivered(to: ReplicaID(3), index: old.applied, term: 1, configuration: configuration)
+        try cluster.settle()
+        #expect(cluster[3].core.applied == old.applied)
+        #expect(cluster[1].snapshotsToSend == [SnapshotRequest(replica: ReplicaID(3), atLeast: 12)])
+        try cluster.shipSnapshots()
+        #expect(cluster[3].texts == cluster[1].texts)
+    }
+
     @Test func `a snapshot that failed is asked for again`() throws {
         let cluster = try laggingGroup()
         cluster[1].snapshotsToSend = []

@@ -44,6 +44,25 @@ struct BitFlipTests {
         #expect(answered > 0)
     }
 
+    @Test func `an inspection finds a whole tablet whole, and any flipped bit in it`() throws {
+        let (disk, harness) = try Self.makeDisk()
+        harness.stop()
+        disk.crash(.keepAll)
+        let whole = TabletInspection.verify(disk, "t")
+        #expect(whole.findings == [])
+        #expect(whole.mark == harness.tablet.mark)
+        #expect(whole.tableCount > 0 && whole.entryCount > 0)
+        let live = Set(harness.tablet.currentView.version.allFiles.map { TableFormat.name($0.file.metadata.number) })
+        for path in disk.allFiles() where live.contains(String(path.split(separator: "/").last ?? "")) {
+            let bits = (disk.content(of: path)?.count ?? 0) * 8
+            for bit in stride(from: 0, to: bits, by: 53) {
+                let copy = disk.copy(seed: 1)
+                copy.flipBit(bit, of: path)
+                #expect(!TabletInspection.verify(copy, "t").findings.isEmpty, "bit \(bit) of \(path)")
+            }
+        }
+    }
+
     private enum Outcome {
         case right
         case error

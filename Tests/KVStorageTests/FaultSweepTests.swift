@@ -39,6 +39,47 @@ struct FaultSweepTests {
         }
     }
 
+    @Test func `a read that fails is an error or is tried again, never a wrong answer`() throws {
+        let base = try TabletHarness(seed: 12) {
+            $0.shared = SharedResources(blockCacheBytes: 0, tablesOpenMax: 1)
+            $0.compactsAutomatically = false
+        }
+        for step in 0..<80 {
+            try base.writeRandomly(keyCount: 60)
+            if step % 5 == 0 { base.run() }
+        }
+        base.tablet.flush()
+        base.run()
+        base.disk.resetCounters()
+        #expect(try base.contents() == base.model)
+        let count = base.disk.readCount
+        #expect(count > 10)
+        for read in 1...count {
+            base.disk.resetCounters()
+            base.disk.faults.failReadAt = read
+            #expect(throws: StorageError.self) { try base.contents() }
+            base.disk.faults.failReadAt = nil
+            #expect(base.tablet.state == .healthy)
+        }
+        // Short reads are whole reads in the end.
+        base.disk.faults.shortReadProbability = 0.5
+        #expect(try base.contents() == base.model)
+        // A compaction whose read fails is tried again.
+        for _ in 0..<30 { try base.writeRandomly(keyCount: 60) }
+        base.tablet.flush()
+        base.run()
+        base.disk.resetCounters()
+        base.disk.faults.failReadAt = 1
+        base.tablet.compactAll { _ in }
+        base.run()
+        #expect(base.tablet.statistics.failures == 1)
+        base.world.run(until: base.world.now + 2_000_000_000)
+        base.tablet.maintain()
+        base.run()
+        #expect(base.tablet.statistics.tablesPerLevel.prefix(6).allSatisfy { $0 == 0 })
+        #expect(try base.contents() == base.model)
+    }
+
     @Test func `a disk that fails from some operation on stops the tablet without a lie`() throws {
         let count = try CrashSweepTests.operationCount(4)
         for operation in stride(from: 1, through: count, by: 3) {

@@ -8,7 +8,9 @@ import KVRaft
 @main
 struct KVSim: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kvsim", abstract: "Runs whole clusters in simulation, one run a seed, and checks what must hold.")
+        commandName: "kvsim",
+        abstract: "Runs whole clusters in simulation, one run a seed, and checks what must hold."
+    )
 
     @Option(help: "How many seeds to run.")
     var seeds: UInt64 = 100
@@ -51,10 +53,14 @@ struct KVSim: ParsableCommand {
             } catch let violation as SimulationViolation {
                 print("seed \(seed): \(violation)")
                 if let bug {
-                    print("planted bug '\(bug.rawValue)' found by '\(violation.invariant)' after \(seed - first + 1) seeds")
+                    print(
+                        "planted bug '\(bug.rawValue)' found by '\(violation.invariant)' after \(seed - first + 1) seeds"
+                    )
                     return
                 }
-                print("repeat with: scripts/simulate --seeds 1 --from \(seed) --nodes \(nodes) --operations \(operations)\(wipe ? " --wipe" : "")")
+                print(
+                    "repeat with: scripts/simulate --seeds 1 --from \(seed) --nodes \(nodes) --operations \(operations)\(wipe ? " --wipe" : "")"
+                )
                 throw ExitCode(1)
             }
         }

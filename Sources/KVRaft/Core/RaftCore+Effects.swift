@@ -7,7 +7,9 @@ extension RaftCore {
             || !output.messagesAfterPersist.isEmpty
             || (mayApply && log.applying < log.applicable && !isReadingToApply) || !output.readsReady.isEmpty
             || !output.readsFailed.isEmpty || currentRole != reportedRole || !output.snapshotsToSend.isEmpty
-            || output.snapshotToInstall != nil || !output.entriesNeeded.isEmpty || wantsToLeaveJoint || owesCommit
+            || output.snapshotToInstall != nil || !output.entriesNeeded.isEmpty
+            || (wantsToLeaveJoint && !askedToLeaveJoint) || owesCommit
+            || !output.events.isEmpty
     }
 
     /// Hands over what is to be done, in `effects`, whose arrays are emptied and reused.
@@ -21,7 +23,8 @@ extension RaftCore {
             reportedRole = currentRole
             effects.roleChange = currentRole
         }
-        effects.leaveJointWanted = wantsToLeaveJoint
+        effects.leaveJointWanted = wantsToLeaveJoint && !askedToLeaveJoint
+        if effects.leaveJointWanted { askedToLeaveJoint = true }
     }
 
     private mutating func takeWrites(_ effects: inout Effects) {

@@ -67,6 +67,7 @@ extension RaftCore {
         drawElectionTimeout()
         transferTarget = nil
         pendingConfigurationIndex = 0
+        askedToLeaveJoint = false
         uncommittedBytes = 0
         tracker.reset(lastIndex: log.lastIndex, settings: settings)
         output.snapshotsToSend.removeAll()
@@ -119,17 +120,41 @@ extension RaftCore {
     private mutating func ask(_ kind: MessageKind, term asked: Term, isForced: Bool) {
         for voter in tracker.replicas where voter.replica != replica && tracker.configuration.isVoter(voter.replica) {
             send(
-                Message(
-                    kind,
-                    from: replica,
-                    to: voter.replica,
-                    term: asked,
-                    logTerm: log.lastTerm,
-                    index: log.lastIndex,
-                    isForced: isForced
+                tellingCommit(
+                    Message(
+                        kind,
+                        from: replica,
+                        to: voter.replica,
+                        term: asked,
+                        logTerm: log.lastTerm,
+                        index: log.lastIndex,
+                        isForced: isForced
+                    )
                 )
             )
         }
+    }
+
+    /// Adds to a request or answer of an election how far its sender knows the log to be committed.
+    ///
+    /// Configurations take effect when they are applied, so a voter that has not heard of a commit may ask by an old configuration,
+    /// in which a majority may be impossible: those whom a newer one removed may be gone or, with longer logs, refuse for ever.
+    private func tellingCommit(_ message: Message) -> Message {
+        var message = message
+        message.commit = log.commit
+        message.context = log.term(at: log.commit) ?? 0
+        return message
+    }
+
+    /// Learns of a commit from a request or answer of an election: what both logs hold at that place and term is the same.
+    mutating func learnCommit(_ message: Message) {
+        guard role != .leader, installing == nil, message.commit > log.commit, message.context > 0,
+            log.term(at: message.commit) == message.context
+        else { return }
+        log.commit(through: message.commit)
+        // The configuration may change by this: the campaign starts again when it is applied.
+        guard role != .follower, let change = log.configurations.first, change <= log.commit else { return }
+        becomeFollower(term: term, leader: nil)
     }
 
     private mutating func becomeLeader() {
@@ -159,15 +184,18 @@ extension RaftCore {
         let isFree =
             vote == message.from || (vote == nil && leader == nil) || (isPreVote && message.term > term)
         let granted = isFree && log.isUpToDate(index: message.index, term: message.logTerm)
+        learnCommit(message)
         trace(.voted(for: message.from, term: message.term, isPreVote: isPreVote, granted: granted))
         guard !isPreVote else {
             sendInTerm(
-                Message(
-                    .preVoteResponse,
-                    from: replica,
-                    to: message.from,
-                    term: granted ? message.term : term,
-                    isRejected: !granted
+                tellingCommit(
+                    Message(
+                        .preVoteResponse,
+                        from: replica,
+                        to: message.from,
+                        term: granted ? message.term : term,
+                        isRejected: !granted
+                    )
                 )
             )
             return
@@ -177,11 +205,16 @@ extension RaftCore {
             lostLeader = false
             vote = message.from
         }
-        let answer = Message(.voteResponse, from: replica, to: message.from, term: term, isRejected: !granted)
+        let answer = tellingCommit(
+            Message(.voteResponse, from: replica, to: message.from, term: term, isRejected: !granted)
+        )
         if settings.plantedBugs.contains(.voteNotSynced) { send(answer) } else { sendDurable(answer) }
     }
 
     mutating func countVote(_ message: Message) {
+        learnCommit(message)
+        // What was learned may have ended the campaign.
+        guard role == .candidate || role == .preCandidate else { return }
         tracker.recordVote(message.from, granted: !message.isRejected)
         concludeElection()
     }

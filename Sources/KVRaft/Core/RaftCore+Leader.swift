@@ -115,15 +115,18 @@ extension RaftCore {
         }
         let isNews = tracker[place].acknowledged(through: message.index)
         let answersProbe = tracker[place].match == message.index && tracker[place].state == .probe
-        guard isNews || answersProbe else { return }
+        let answersSnapshot = tracker[place].state == .snapshot
+        guard isNews || answersProbe || answersSnapshot else { return }
         switch tracker[place].state {
         case .probe:
             tracker[place].becomeReplicate()
         case .snapshot:
-            // Whatever the snapshot has become: the log reaches this follower again.
             if tracker[place].match >= log.cutIndex {
+                // Whatever the snapshot has become: the log reaches this follower again.
                 tracker[place].becomeReplicate()
-                tracker[place].snapshotMessage = nil
+            } else if let snapshot = tracker[place].snapshotMessage, tracker[place].match >= snapshot.index {
+                // It has the snapshot, but the log was cut further meanwhile: it needs another.
+                tracker[place].becomeProbe()
             }
         case .replicate:
             tracker[place].inflight.free(through: message.index)

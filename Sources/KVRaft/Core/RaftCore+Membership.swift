@@ -48,6 +48,7 @@ extension RaftCore {
     mutating func switchTo(_ configuration: Configuration) {
         tracker.adopt(configuration, lastIndex: log.lastIndex, settings: settings)
         trace(.switched(to: configuration))
+        askedToLeaveJoint = false
         guard role == .leader else { return }
         guard configuration.isVoter(replica) else {
             if settings.stepsDownOnRemoval {

@@ -51,7 +51,6 @@ extension RaftCore {
     package mutating func reportSnapshotFailed(_ peer: ReplicaID) {
         guard role == .leader, let place = tracker.place(of: peer), tracker[place].state == .snapshot else { return }
         tracker[place].pendingSnapshot = 0
-        tracker[place].snapshotMessage = nil
         tracker[place].becomeProbe()
         tracker[place].isFlowPaused = true
     }

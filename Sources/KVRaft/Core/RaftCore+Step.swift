@@ -12,6 +12,8 @@ extension RaftCore {
     ///   the leader counts on entries that this replica acknowledged and does not have.
     package mutating func step(_ message: Message) throws(RaftError) {
         try check(message)
+        // Before terms are looked at: a replica that was removed must not end this one's term.
+        if message.kind.isAnswer, tracker.place(of: message.from) == nil { throw .unknownPeer(message.from) }
         if message.term < term {
             answerLowerTerm(message)
             return
@@ -73,9 +75,10 @@ extension RaftCore {
         guard message.to == replica, message.from != replica, message.from.rawValue != 0 else {
             throw .malformed("a \(message.kind) from \(message.from) to \(message.to) at \(replica)")
         }
-        let numbers = [message.term, message.logTerm, message.index, message.commit, message.rejectHint].max() ?? 0
+        // The limit is a power of two, so one comparison does for all.
+        let numbers = message.term | message.logTerm | message.index | message.commit | message.rejectHint
         guard numbers < Self.numberMax, message.term > 0 else {
-            throw .malformed("a \(message.kind) with a number of \(numbers), term \(message.term)")
+            throw .malformed("a \(message.kind) with a number past the limit, term \(message.term)")
         }
         var index = message.index
         var entryTerm = message.logTerm
@@ -161,8 +164,19 @@ extension RaftCore {
         }
         if heartbeatElapsed >= settings.heartbeatTicks {
             heartbeatElapsed = 0
+            askedToLeaveJoint = false
             for place in tracker.replicas.indices { tracker[place].mayProbe = true }
             broadcastHeartbeat(toVotersOnly: false)
+        }
+    }
+}
+
+extension MessageKind {
+    /// Whether only a replica that was asked something says this.
+    fileprivate var isAnswer: Bool {
+        switch self {
+        case .preVoteResponse, .voteResponse, .appendResponse, .heartbeatResponse: true
+        case .preVote, .vote, .append, .heartbeat, .snapshot, .timeoutNow, .readIndex, .readIndexResponse: false
         }
     }
 }

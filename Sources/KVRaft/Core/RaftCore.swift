@@ -47,6 +47,8 @@ package struct RaftCore: Sendable {
 
     /// No change of the configuration may be proposed before this index is applied.
     var pendingConfigurationIndex: LogIndex = 0
+    /// Whether the host was asked to leave the joint configuration since the last heartbeat.
+    var askedToLeaveJoint = false
     /// The bytes of this term's entries that are not committed.
     var uncommittedBytes = 0
     /// The snapshot that the host is installing.

@@ -78,6 +78,7 @@ struct Progress: Sendable {
         isFlowPaused = false
         awaitsEntries = false
         pendingSnapshot = 0
+        snapshotMessage = nil
         inflight.removeAll()
     }
 

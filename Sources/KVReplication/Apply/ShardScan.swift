@@ -57,7 +57,13 @@ package enum ShardScan {
         for shard in shards {
             walks.append(
                 try ShardWalk(
-                    shard.reader, at: shard.snapshot, lower: lower, upper: upper, isReversed: request.isReversed))
+                    shard.reader,
+                    at: shard.snapshot,
+                    lower: lower,
+                    upper: upper,
+                    isReversed: request.isReversed
+                )
+            )
         }
         let limit = min(max(request.limit, 1), ScanRequest.limitMax)
         var bytes = 0

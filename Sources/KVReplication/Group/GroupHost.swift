@@ -26,7 +26,13 @@ package final class GroupHost: @unchecked Sendable {
 
     /// A host with these parts.
     package init(
-        fileSystem: any FileSystem, home: any Scheduler, readers: any WorkerPool, clock: any Clock, randomness: any Randomness, log: NodeLog, outbox: Outbox,
+        fileSystem: any FileSystem,
+        home: any Scheduler,
+        readers: any WorkerPool,
+        clock: any Clock,
+        randomness: any Randomness,
+        log: NodeLog,
+        outbox: Outbox,
         turnEnd: TurnEnd
     ) {
         self.fileSystem = fileSystem
@@ -40,7 +46,9 @@ package final class GroupHost: @unchecked Sendable {
     }
 }
 
-/// What a group tells the node that hosts it. Home scheduler.
+/// What a group tells the node that hosts it.
+///
+/// Home scheduler.
 package protocol GroupObserver: AnyObject {
     /// The role, term or leader changed.
     func groupChanged(_ group: GroupReplica)

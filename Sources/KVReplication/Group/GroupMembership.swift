@@ -47,7 +47,9 @@ package struct GroupMembership: Sendable, Equatable {
             guard count <= 1_024 else { throw .invalid(offset: reader.offset, what: "\(count) replicas") }
             var nodes: [ReplicaID: NodeID] = [:]
             for _ in 0..<count { nodes[ReplicaID(try reader.readVarint())] = NodeID(try reader.readVarint()) }
-            guard reader.isAtEnd else { throw .invalid(offset: reader.offset, what: "\(reader.remaining) bytes left over") }
+            guard reader.isAtEnd else {
+                throw .invalid(offset: reader.offset, what: "\(reader.remaining) bytes left over")
+            }
             return GroupMembership(configuration: configuration, nodes: nodes)
         }
     }

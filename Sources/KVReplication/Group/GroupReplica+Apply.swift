@@ -98,7 +98,7 @@ extension GroupReplica {
     func serveReads() {
         while stopReason == nil, let batch = reads.takeServable(applied: core.applied) {
             let now = host.clock.wallMilliseconds
-            batch.forEach { request, origin in serve(request, origin: origin, now: now) }
+            batch.visit { request, origin in serve(request, origin: origin, now: now) }
         }
         barriers.pass(applied: core.applied)
         if !readsForTime.isEmpty { retryReadsForTime() }
@@ -126,7 +126,11 @@ extension GroupReplica {
     }
 
     private func serveFromDisk(
-        _ request: RoutedRequest, _ reader: ShardReader<Tablet>, _ loggedTime: UInt64, _ origin: Origin, now: UInt64?
+        _ request: RoutedRequest,
+        _ reader: ShardReader<Tablet>,
+        _ loggedTime: UInt64,
+        _ origin: Origin,
+        now: UInt64?
     ) {
         let held = ReadForTime(request, origin)
         host.readers.submit { [weak self, home = host.home] in
@@ -194,8 +198,12 @@ private struct DiskAnswer: Sendable {
     init(_ read: ReadForTime, _ reader: ShardReader<Tablet>, loggedTime: UInt64, wallTime: UInt64) throws {
         var copied: (Reply.Outcome, UInt64, UInt64, Int64, [UInt8]?, ServiceError?)?
         try read.bytes.withUnsafeBytes { bytes in
-            _ = try reader.read(try Request(bytes), loggedTime: loggedTime, wallTime: wallTime, memoryOnly: false) { reply in
-                copied = (reply.outcome, reply.version, reply.expiresAt, reply.integer, reply.value.map { Array($0) }, reply.error)
+            _ = try reader.read(try Request(bytes), loggedTime: loggedTime, wallTime: wallTime, memoryOnly: false) {
+                reply in
+                copied = (
+                    reply.outcome, reply.version, reply.expiresAt, reply.integer, reply.value.map { Array($0) },
+                    reply.error
+                )
             }
         }
         outcome = copied?.0
@@ -212,7 +220,8 @@ private struct DiskAnswer: Sendable {
         }
         value.withUnsafeBytes { bytes in
             origin.complete(
-                Reply(outcome, version: version, expiresAt: expiresAt, integer: integer, value: bytes, error: error))
+                Reply(outcome, version: version, expiresAt: expiresAt, integer: integer, value: bytes, error: error)
+            )
         }
         return true
     }

@@ -76,7 +76,10 @@ extension GroupReplica {
         do {
             try core.readIndex(context: context)
             barriers.add(
-                context, deadline: host.clock.monotonicNanoseconds + settings.requestTimeoutNanoseconds, completion)
+                context,
+                deadline: host.clock.monotonicNanoseconds + settings.requestTimeoutNanoseconds,
+                completion
+            )
         } catch {
             completion(ServiceError(.noLeader, "group \(id) has no leader that this node knows of; try again"))
         }

@@ -10,6 +10,8 @@ extension GroupReplica {
     /// The cut point is the minimum over the tablets of the first unflushed index less one, or the applied index where nothing is unflushed.
     /// The manifest has it, synced, before the log may drop anything.
     package func noteFlushes() {
+        noteStorage()
+        host.turnEnd.ask()
         guard stopReason == nil, !isInstalling, !isCutting else { return }
         let unflushed = machine.tablets.compactMap { $0.tablet.firstUnflushedIndex }.min()
         let index = unflushed.map { $0 - 1 } ?? core.applied
@@ -51,7 +53,9 @@ extension GroupReplica {
     /// Flushes the tablets that keep the log from dropping entries up to `index`.
     package func flush(through index: LogIndex) {
         guard stopReason == nil, !isInstalling else { return }
-        for hosted in machine.tablets where (hosted.tablet.firstUnflushedIndex ?? .max) <= index { hosted.tablet.flush() }
+        for hosted in machine.tablets where (hosted.tablet.firstUnflushedIndex ?? .max) <= index {
+            hosted.tablet.flush()
+        }
         noteFlushes()
     }
 

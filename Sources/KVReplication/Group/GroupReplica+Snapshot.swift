@@ -16,10 +16,13 @@ struct GroupCheckpoint: Sendable {
 // Snapshots: all tablets at one index out, and in.
 
 extension GroupReplica {
-    /// Cuts all tablets at the applied index: their memtables are sealed in this turn, then flushed and linked into a folder
-    /// beside them. `completion` is called on the home scheduler.
+    /// Cuts all tablets at the applied index: their memtables are sealed in this turn, then flushed and linked into a
+    /// folder beside them.
+    ///
+    /// `completion` is called on the home scheduler.
     func checkpoint(
-        named name: String, on workers: any WorkerPool,
+        named name: String,
+        on workers: any WorkerPool,
         _ completion: @escaping @Sendable (Result<GroupCheckpoint, any Error>) -> Void
     ) {
         let folder = store.path(name)
@@ -34,7 +37,15 @@ extension GroupReplica {
                     if let failure { throw failure }
                     return GroupCheckpoint(
                         folder: folder,
-                        manifest: try Self.manifest(of: folder, index, term, membership.encoded, host.fileSystem, names: names))
+                        manifest: try Self.manifest(
+                            of: folder,
+                            index,
+                            term,
+                            membership.encoded,
+                            host.fileSystem,
+                            names: names
+                        )
+                    )
                 }
                 host.home.execute { completion(result) }
             }
@@ -52,7 +63,11 @@ extension GroupReplica {
     }
 
     private static func manifest(
-        of folder: String, _ index: LogIndex, _ term: Term, _ membership: [UInt8], _ fileSystem: any FileSystem,
+        of folder: String,
+        _ index: LogIndex,
+        _ term: Term,
+        _ membership: [UInt8],
+        _ fileSystem: any FileSystem,
         names: [GroupManifestState.TabletName]
     ) throws -> SnapshotManifest {
         let parts = try names.map { name in
@@ -86,14 +101,18 @@ extension GroupReplica {
         host.turnEnd.ask()
     }
 
-    /// Puts received tablets in the place of the present ones:
+    /// Puts received tablets in the place of the present ones.
+    ///
     /// 1. they get names of their own beside the present ones and are opened;
     /// 2. one synced edit of the manifest makes them the group's, with the cut at the snapshot's index;
     /// 3. the log before the cut is void, the core and the state machine go on from there, the old tablets are removed.
     ///
     /// A crash before 2 leaves the old state, one after it the new: the log that is behind the cut is discarded when it is opened.
     func install(
-        _ manifest: SnapshotManifest, from folder: String, _ offer: SnapshotOffer, on workers: any WorkerPool,
+        _ manifest: SnapshotManifest,
+        from folder: String,
+        _ offer: SnapshotOffer,
+        on workers: any WorkerPool,
         _ completion: @escaping @Sendable (Bool) -> Void
     ) {
         guard stopReason == nil, !isInstalling else { return completion(false) }
@@ -116,8 +135,11 @@ extension GroupReplica {
     }
 
     private func commitInstall(
-        _ opened: Result<[HostedTablet], any Error>, _ manifest: SnapshotManifest, _ offer: SnapshotOffer,
-        on workers: any WorkerPool, _ completion: @escaping @Sendable (Bool) -> Void
+        _ opened: Result<[HostedTablet], any Error>,
+        _ manifest: SnapshotManifest,
+        _ offer: SnapshotOffer,
+        on workers: any WorkerPool,
+        _ completion: @escaping @Sendable (Bool) -> Void
     ) {
         guard stopReason == nil, case .success(let tablets) = opened,
             let received = try? GroupMembership(decoding: manifest.membership)  // refused like any other damage

@@ -9,7 +9,9 @@ import KVStorage
 extension GroupReplica {
     /// Looks at the next piece of the next shard; to be called about once a second.
     package func sweep(on workers: any WorkerPool) {
-        guard core.role == .leader, stopReason == nil, !isSweeping, let shards = machine as? ShardGroupMachine else { return }
+        guard core.role == .leader, stopReason == nil, !isSweeping, let shards = machine as? ShardGroupMachine else {
+            return
+        }
         let pinned = shards.pin()
         guard !pinned.isEmpty else { return }
         let place = sweptShards % pinned.count
@@ -29,7 +31,9 @@ extension GroupReplica {
     }
 
     private func swept(
-        _ shard: ShardID, _ epoch: Epoch, _ sweeper: Sweeper,
+        _ shard: ShardID,
+        _ epoch: Epoch,
+        _ sweeper: Sweeper,
         _ result: Result<(found: [Sweeper.Expired], isAtEnd: Bool), any Error>
     ) {
         isSweeping = false
@@ -38,7 +42,9 @@ extension GroupReplica {
         sweepers[shard] = sweeper
         guard core.role == .leader, stopReason == nil, !round.found.isEmpty else { return }
         var entry = EntryBuilder()
-        for expired in round.found { entry.appendSweep(expired.key, version: expired.version, shard: shard, epoch: epoch) }
+        for expired in round.found {
+            entry.appendSweep(expired.key, version: expired.version, shard: shard, epoch: epoch)
+        }
         // Where the log takes no more now, the next round finds them again.
         _ = try? propose(.commands, entry.take())
         host.turnEnd.ask()

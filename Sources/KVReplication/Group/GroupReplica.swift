@@ -49,6 +49,10 @@ package final class GroupReplica: @unchecked Sendable {
     /// The applied entries that are still in memory.
     var inMemory: Deque<(index: LogIndex, bytes: Int)> = []
     var inMemoryBytes = 0
+    /// Whether no write is taken, since the disk has no room.
+    var isStorageFull = false
+    /// Whether nothing is proposed, since memtables wait for their flush.
+    var isStorageBehind = false
     var isSweeping = false
     /// The term in which a command to the controller was proposed.
     var controlTerm: Term = 0
@@ -76,8 +80,16 @@ package final class GroupReplica: @unchecked Sendable {
 
     /// A replica that goes on from what the log and the tablets hold.
     package init(
-        _ id: GroupID, replica: ReplicaID, host: GroupHost, settings: GroupSettings, machine: any GroupStateMachine, core: RaftCore,
-        membership: GroupMembership, store: GroupStore, openTablet: @escaping TabletOpener, observer: any GroupObserver
+        _ id: GroupID,
+        replica: ReplicaID,
+        host: GroupHost,
+        settings: GroupSettings,
+        machine: any GroupStateMachine,
+        core: RaftCore,
+        membership: GroupMembership,
+        store: GroupStore,
+        openTablet: @escaping TabletOpener,
+        observer: any GroupObserver
     ) {
         self.id = id
         self.replica = replica
@@ -106,6 +118,7 @@ package final class GroupReplica: @unchecked Sendable {
         guard stopReason == nil else { return }
         core.tick()
         let now = host.clock.monotonicNanoseconds
+        noteStorage()
         proposals.expire(at: now)
         reads.expire(at: now)
         barriers.expire(at: now, ServiceError(.timeout, "group \(id) did not confirm the read in time; try again"))
@@ -130,10 +143,13 @@ package final class GroupReplica: @unchecked Sendable {
     /// How many messages the core refused.
     package private(set) var strayMessages: UInt64 = 0
 
-    /// The connection to the leader was closed by its end: its process is gone or stopping. The group elects without waiting for
-    /// the time-out: each follower asks after a short random while.
+    /// The connection to the leader was closed by its end: its process is gone or stopping.
+    ///
+    /// The group elects without waiting for the time-out: each follower asks after a short random while.
     package func leaderConnectionClosed(_ node: NodeID) {
-        guard stopReason == nil, let peer = membership.replica(on: node), core.leaderConnectionClosed(peer) else { return }
+        guard stopReason == nil, let peer = membership.replica(on: node), core.leaderConnectionClosed(peer) else {
+            return
+        }
         let least: UInt64 = 2_000_000
         let delay = least + host.randomness.next() % (settings.quickElectionNanosecondsMax - least)
         quickElection?.cancel()
@@ -151,18 +167,24 @@ package final class GroupReplica: @unchecked Sendable {
         core.reportUnreachable(peer)
     }
 
-    /// Takes a request that belongs to a shard of this group. Answers at once where it cannot be served.
+    /// Takes a request that belongs to a shard of this group.
+    ///
+    /// Answers at once where it cannot be served.
     package func submit(_ request: RoutedRequest, origin: Origin) {
         if let stopReason {
             origin.fail(ServiceError(.unavailable, "group \(id) stopped on this node: \(stopReason)"))
         } else if request.item.operation.isWrite {
             guard proposals.bytes + request.bytes.count <= settings.uncommittedBytesMax else {
                 origin.fail(
-                    ServiceError(.overloaded, "\(proposals.bytes) bytes wait for their commit already; try again, or send less"))
+                    ServiceError(
+                        .overloaded,
+                        "\(proposals.bytes) bytes wait for their commit already; try again, or send less"
+                    )
+                )
                 return
             }
-            if let refusal = writeRefusal {
-                origin.fail(refusal)
+            guard !isStorageFull else {
+                origin.fail(diskFullError)
                 return
             }
             proposals.add(request, origin: origin)
@@ -175,20 +197,21 @@ package final class GroupReplica: @unchecked Sendable {
         }
     }
 
-    /// Why no write is taken now, where that is so for other reasons than leadership.
-    var writeRefusal: ServiceError? {
-        if host.log.isDiskFull || machine.tablets.contains(where: { $0.tablet.isDiskFull }) {
-            return ServiceError(.diskFull, "the disk of the leader is full: free space or add some; writes resume by themselves")
-        }
-        if machine.tablets.contains(where: { $0.tablet.pressure >= 1 }) {
-            return ServiceError(.overloaded, "storage is behind with flushing and compaction; try again, or send less")
-        }
-        return nil
+    /// Looks at what writes must wait for; asked of every tablet, so once a tick and not once a write.
+    func noteStorage() {
+        isStorageFull = host.log.isDiskFull || machine.tablets.contains { $0.tablet.isDiskFull }
+        isStorageBehind = machine.tablets.contains { $0.tablet.pressure >= 1 }
+    }
+
+    private var diskFullError: ServiceError {
+        ServiceError(.diskFull, "the disk of the leader is full: free space or add some; writes resume by themselves")
     }
 
     // MARK: The end of a turn
 
-    /// Proposes, reads, and does what the core decided. Called once at the end of each turn in which something happened.
+    /// Proposes, reads, and does what the core decided.
+    ///
+    /// Called once at the end of each turn in which something happened.
     package func endTurn() {
         guard stopReason == nil else { return }
         if core.role == .leader {
@@ -200,6 +223,8 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     private func propose() {
+        // Flushes are behind: writes wait here, bounded, and not in the memtables.
+        guard !isStorageBehind else { return }
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
             guard let filled = proposals.takeFilled() else { return }
             let payload = filled.entry.payload
@@ -207,9 +232,11 @@ package final class GroupReplica: @unchecked Sendable {
                 let place = try propose(.commands, payload)
                 proposals.wait(filled, index: place.index, term: place.term)
             } catch {
-                proposals.forget(bytes: payload.count)
+                proposals.forget(bytes: filled.bytes)
                 for origin in filled.origins {
-                    origin.fail(ServiceError(.overloaded, "the log takes no more before some of it is committed; try again"))
+                    origin.fail(
+                        ServiceError(.overloaded, "the log takes no more before some of it is committed; try again")
+                    )
                 }
             }
             carryOutEffects()
@@ -271,7 +298,8 @@ package final class GroupReplica: @unchecked Sendable {
         host.log.append(
             NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
                 self?.logWritten(ticket)
-            })
+            }
+        )
     }
 
     /// Messages that must not overtake a sync wait for its ticket.
@@ -305,7 +333,8 @@ package final class GroupReplica: @unchecked Sendable {
             case .success(let entries): self.supply(entries, for: need)
             // Dropped or overwritten since: the core is told that there are none, and goes on from what the log has now.
             case .failure(.unavailable): self.supply([], for: need)
-            case .failure(let error): self.stop("entries \(need.first) to \(need.last) of its log cannot be read: \(error)")
+            case .failure(let error):
+                self.stop("entries \(need.first) to \(need.last) of its log cannot be read: \(error)")
             }
         }
     }
@@ -336,17 +365,19 @@ package final class GroupReplica: @unchecked Sendable {
     /// Leadership is lost: what was not proposed yet is for someone else, and so are all reads without an index.
     private func giveBack() {
         while let filled = proposals.takeFilled() {
-            proposals.forget(bytes: filled.entry.payload.count)
+            proposals.forget(bytes: filled.bytes)
             filled.forEachRequest { bytes, item, origin in observer?.reroute(bytes, item: item, origin: origin) }
         }
         for batch in reads.takeUnconfirmed() { returnToRouter(batch) }
-        for read in readsForTime { read.withRequest { observer?.reroute($0.bytes, item: $0.item, origin: read.origin) } }
+        for read in readsForTime {
+            read.withRequest { observer?.reroute($0.bytes, item: $0.item, origin: read.origin) }
+        }
         readsForTime = []
         isTimeProposed = false
     }
 
     func returnToRouter(_ batch: PendingReads.Batch?) {
-        batch?.forEach { request, origin in observer?.reroute(request.bytes, item: request.item, origin: origin) }
+        batch?.visit { request, origin in observer?.reroute(request.bytes, item: request.item, origin: origin) }
     }
 
     /// The group takes no further part on this node: its data or its log is damaged.

@@ -1,6 +1,6 @@
 package import KVRaft
 
-/// The bounds and times of a group's replica. docs/operations says what to change across data centres.
+/// The bounds and times of a group's replica.
 package struct GroupSettings: Sendable {
     /// How often `tick` is called, in nanoseconds.
     package var tickNanoseconds: UInt64 = 10_000_000

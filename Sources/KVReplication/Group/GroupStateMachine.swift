@@ -22,7 +22,9 @@ package enum ReadOutcome {
     case needsTime
 }
 
-/// What a group's committed entries change: the tablets of its shards, or the controller's state. Home scheduler only.
+/// What a group's committed entries change: the tablets of its shards, or the controller's state.
+///
+/// Home scheduler only.
 package protocol GroupStateMachine: AnyObject {
     /// The tablets that hold the state, in a fixed order: what is flushed, cut for and copied in snapshots.
     var tablets: [HostedTablet] { get }

@@ -22,18 +22,27 @@ struct PendingReads {
         mutating func add(_ request: RoutedRequest, origin: Origin) {
             items.append(
                 Item(
-                    offset: bytes.count, item: request.item, shard: request.shard, epoch: request.epoch, origin: origin))
+                    offset: bytes.count,
+                    item: request.item,
+                    shard: request.shard,
+                    epoch: request.epoch,
+                    origin: origin
+                )
+            )
             bytes.append(contentsOf: request.bytes)
         }
 
         /// Calls `body` with each read.
-        func forEach(_ body: (RoutedRequest, Origin) -> Void) {
+        func visit(_ body: (RoutedRequest, Origin) -> Void) {
             bytes.withUnsafeBytes { buffer in
                 for read in items {
                     let view = UnsafeRawBufferPointer(
-                        rebasing: buffer[read.offset..<(read.offset + Int(read.item.length))])
+                        rebasing: buffer[read.offset..<(read.offset + Int(read.item.length))]
+                    )
                     body(
-                        RoutedRequest(bytes: view, item: read.item, shard: read.shard, epoch: read.epoch), read.origin)
+                        RoutedRequest(bytes: view, item: read.item, shard: read.shard, epoch: read.epoch),
+                        read.origin
+                    )
                 }
             }
         }

@@ -9,6 +9,8 @@ struct Proposals {
         var entry = EntryBuilder()
         var items: [RequestBatch.Item] = []
         var origins: [Origin] = []
+        /// The bytes of its requests, without what the entry adds.
+        var bytes = 0
 
         /// Calls `body` with each request as it was added.
         func forEachRequest(_ body: (UnsafeRawBufferPointer, RequestBatch.Item, Origin) -> Void) {
@@ -43,8 +45,9 @@ struct Proposals {
         self.entryBytesMax = entryBytesMax
     }
 
-    /// Adds a write to the last entry, or to a new one where that is full. A write that joins the one before goes into the same
-    /// entry whatever its size.
+    /// Adds a write to the last entry, or to a new one where that is full.
+    ///
+    /// A write that joins the one before goes into the same entry whatever its size.
     mutating func add(_ request: RoutedRequest, origin: Origin) {
         let isFull = (filling.last?.entry.size ?? Int.max) >= entryBytesMax
         if filling.isEmpty || (isFull && !request.item.joinsPrevious) { filling.append(Filling()) }
@@ -52,6 +55,7 @@ struct Proposals {
         filling[last].entry.append(request.bytes, shard: request.shard, epoch: request.epoch)
         filling[last].items.append(request.item)
         filling[last].origins.append(origin)
+        filling[last].bytes += request.bytes.count
         bytes += request.bytes.count
     }
 
@@ -65,12 +69,14 @@ struct Proposals {
         precondition(waiters.last.map { $0.index < index } ?? true, "waiter at \(index) out of order")
         let deadline = filled.origins.last?.deadline ?? UInt64.max
         waiters.append(
-            Waiter(index: index, term: term, bytes: filled.entry.size, origins: filled.origins, deadline: deadline))
+            Waiter(index: index, term: term, bytes: filled.bytes, origins: filled.origins, deadline: deadline)
+        )
     }
 
     /// Drops what was counted for an entry that is not waited for.
     mutating func forget(bytes count: Int) {
-        bytes = max(0, bytes - count)
+        precondition(bytes >= count, "\(count) bytes leave, \(bytes) were counted")
+        bytes -= count
     }
 
     /// Takes the callers of the entry at `index`, and answers "outcome unknown" to those who waited for another term's entry
@@ -85,13 +91,29 @@ struct Proposals {
         return nil
     }
 
-    /// Answers "outcome unknown" to writes whose time is up. They stay in the log and may still take effect.
+    /// Answers "outcome unknown" to writes whose time is up.
+    ///
+    /// They stay in the log and may still take effect.
     mutating func expire(at now: UInt64) {
+        expireFilling(at: now)
         for place in waiters.indices {
             guard waiters[place].deadline <= now else { break }
             guard waiters[place].origins != nil else { continue }
             fail(waiters[place])
             waiters[place].origins = nil
+        }
+    }
+
+    /// Answers "overloaded" to writes that were never proposed and whose time is up: nothing was done.
+    private mutating func expireFilling(at now: UInt64) {
+        while let first = filling.first, let origin = first.origins.first, origin.deadline <= now {
+            filling.removeFirst()
+            forget(bytes: first.bytes)
+            for origin in first.origins {
+                origin.fail(
+                    ServiceError(.overloaded, "storage is behind with flushing and compaction; try again, or send less")
+                )
+            }
         }
     }
 
@@ -108,7 +130,9 @@ struct Proposals {
             origin.fail(
                 ServiceError(
                     .unknownOutcome,
-                    "no majority confirmed the write in time; it may or may not take effect: read before a retry"))
+                    "no majority confirmed the write in time; it may or may not take effect: read before a retry"
+                )
+            )
         }
     }
 }

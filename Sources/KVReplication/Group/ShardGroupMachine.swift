@@ -4,7 +4,9 @@ package import KVRaft
 package import KVService
 package import KVStorage
 
-/// The state machine of a group that owns shards: a tablet for each. Home scheduler only.
+/// The state machine of a group that owns shards: a tablet for each.
+///
+/// Home scheduler only.
 package final class ShardGroupMachine: GroupStateMachine {
     /// The tablets, ascending by shard.
     package private(set) var tablets: [HostedTablet]
@@ -38,7 +40,9 @@ package final class ShardGroupMachine: GroupStateMachine {
     package func pin() -> [PinnedShard<Tablet>] { applier.shards.map { $0.pin() } }
 
     package func apply(
-        _ entry: Entry, wantsReplies: Bool, reply: (Int, borrowing Reply) -> Void
+        _ entry: Entry,
+        wantsReplies: Bool,
+        reply: (Int, borrowing Reply) -> Void
     ) throws -> ApplyOutcome {
         switch try applier.apply(entry, wantsReplies: wantsReplies) {
         case .applied:
@@ -68,7 +72,9 @@ package final class ShardGroupMachine: GroupStateMachine {
     }
 
     package func read(
-        _ request: RoutedRequest, now: UInt64?, reply: (borrowing Reply) -> Void
+        _ request: RoutedRequest,
+        now: UInt64?,
+        reply: (borrowing Reply) -> Void
     ) throws -> ReadOutcome {
         guard let machine = applier[request.shard], machine.serves(request.epoch) else {
             reply(.failed(ServiceError(.moving, "shard \(request.shard) is moving or has moved; try again")))
@@ -76,7 +82,12 @@ package final class ShardGroupMachine: GroupStateMachine {
         }
         let decoded = try Request(request.bytes)
         let progress = try machine.reader.read(
-            decoded, loggedTime: loggedTime, wallTime: now ?? loggedTime, memoryOnly: true, reply)
+            decoded,
+            loggedTime: loggedTime,
+            wallTime: now ?? loggedTime,
+            memoryOnly: true,
+            reply
+        )
         switch progress {
         case .answered: return .done
         case .needsTime: return .needsTime

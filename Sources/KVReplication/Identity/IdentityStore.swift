@@ -19,7 +19,8 @@ package final class IdentityStore: @unchecked Sendable {
         /// One line for a person, with what to do.
         package var description: String {
             switch self {
-            case .inUse(let directory): "data directory \(directory) is in use by another process: stop that one, or choose another"
+            case .inUse(let directory):
+                "data directory \(directory) is in use by another process: stop that one, or choose another"
             case .foreign(let text): text
             case .damaged(let text): text
             case .file(let error): "\(error)"
@@ -40,8 +41,13 @@ package final class IdentityStore: @unchecked Sendable {
     /// - Throws: `foreign` where it is another node's or cluster's; `damaged`; `file`. A directory that holds data but no identity is
     ///   `damaged`: it is never taken for a new one.
     package static func open(
-        _ directory: String, cluster: ClusterID, node: NodeID, fileSystem: any FileSystem, workers: any WorkerPool,
-        home: any Scheduler, randomness: any Randomness
+        _ directory: String,
+        cluster: ClusterID,
+        node: NodeID,
+        fileSystem: any FileSystem,
+        workers: any WorkerPool,
+        home: any Scheduler,
+        randomness: any Randomness
     ) throws(Failure) -> IdentityStore {
         let path = directory + "/node.yaml"
         let identity: NodeIdentity
@@ -53,7 +59,8 @@ package final class IdentityStore: @unchecked Sendable {
                 guard left.isEmpty else {
                     throw Failure.damaged(
                         "data directory \(directory) holds \(left.joined(separator: " and ")) but no node.yaml: it lost a part."
-                            + " Restore it, or move the directory away and replace the node")
+                            + " Restore it, or move the directory away and replace the node"
+                    )
                 }
                 identity = NodeIdentity(cluster: cluster, node: node, incarnation: Incarnation(randomness.next() | 1))
                 try fileSystem.replace(path, with: Array(identity.text.utf8))
@@ -68,18 +75,21 @@ package final class IdentityStore: @unchecked Sendable {
         guard identity.node == node else {
             throw .foreign(
                 "data directory \(directory) belongs to node \(identity.node), the configuration says node \(node):"
-                    + " correct node.id or node.data_dir")
+                    + " correct node.id or node.data_dir"
+            )
         }
         guard identity.cluster == cluster else {
             throw .foreign(
                 "data directory \(directory) belongs to cluster \(identity.cluster), the configuration makes cluster \(cluster):"
                     + " cluster.name, cluster.shards and cluster.nodes must be what the cluster was created with, or"
-                    + " node.data_dir is another cluster's")
+                    + " node.data_dir is another cluster's"
+            )
         }
         return IdentityStore(
             DurableState(identity, workers: workers, home: home) {
                 try fileSystem.replace(path, with: Array($0.text.utf8))
-            })
+            }
+        )
     }
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> NodeIdentity {
@@ -91,14 +101,20 @@ package final class IdentityStore: @unchecked Sendable {
         }
     }
 
-    /// Stores a peer's incarnation. `completion` is called on the home scheduler after it is on stable storage.
+    /// Stores a peer's incarnation.
+    ///
+    /// `completion` is called on the home scheduler after it is on stable storage.
     package func remember(
-        _ peer: NodeID, _ incarnation: Incarnation, completion: @escaping @Sendable ((any Error)?) -> Void
+        _ peer: NodeID,
+        _ incarnation: Incarnation,
+        completion: @escaping @Sendable ((any Error)?) -> Void
     ) {
         durable.change({ $0.peers[peer] = incarnation }, completion: completion)
     }
 
-    /// Stores that every member met this incarnation. `completion` is called on the home scheduler after it is on stable storage.
+    /// Stores that every member met this incarnation.
+    ///
+    /// `completion` is called on the home scheduler after it is on stable storage.
     package func markFormed(completion: @escaping @Sendable ((any Error)?) -> Void) {
         durable.change({ $0.isFormed = true }, completion: completion)
     }

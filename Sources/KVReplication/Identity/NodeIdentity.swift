@@ -39,7 +39,8 @@ package struct NodeIdentity: Equatable, Sendable {
 
     /// The file's text.
     package var text: String {
-        var text = "format: \(Self.format)\ncluster: \(cluster)\nnode: \(node)\nincarnation: \(incarnation)\nformed: \(isFormed)\n"
+        var text =
+            "format: \(Self.format)\ncluster: \(cluster)\nnode: \(node)\nincarnation: \(incarnation)\nformed: \(isFormed)\n"
         for (peer, incarnation) in peers.sorted(by: { $0.key < $1.key }) { text += "peer.\(peer): \(incarnation)\n" }
         return text + "checksum: \(Self.checksum(text))\n"
     }

@@ -16,8 +16,13 @@ final class DurableState<State: Sendable>: @unchecked Sendable {
     private var waiting: [Completion] = []
     private var isWriting = false
 
-    /// - Parameter write: returns after the state is on stable storage.
-    init(_ state: State, workers: any WorkerPool, home: any Scheduler, write: @escaping @Sendable (State) throws -> Void) {
+    /// A state that is durable as it is; `write` returns after the state is on stable storage.
+    init(
+        _ state: State,
+        workers: any WorkerPool,
+        home: any Scheduler,
+        write: @escaping @Sendable (State) throws -> Void
+    ) {
         self.state = state
         self.workers = workers
         self.home = home

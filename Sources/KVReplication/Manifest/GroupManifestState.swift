@@ -85,7 +85,9 @@ package struct GroupManifestState: Equatable, Sendable {
         }
         field(Tag.membership, [membershipIndex], membership)
         field(Tag.cut, [cutIndex, cutTerm])
-        for tablet in tablets { field(Tag.tablet, [UInt64(tablet.shard.rawValue), tablet.epoch.rawValue, tablet.number]) }
+        for tablet in tablets {
+            field(Tag.tablet, [UInt64(tablet.shard.rawValue), tablet.epoch.rawValue, tablet.number])
+        }
         field(Tag.nextNumber, [nextNumber])
         for (shard, drop) in dropped.sorted(by: { $0.key < $1.key }) {
             field(Tag.dropped, [UInt64(shard.rawValue), drop.epoch.rawValue, drop.index])
@@ -115,15 +117,23 @@ package struct GroupManifestState: Equatable, Sendable {
             case Tag.tablet:
                 tablets.append(
                     TabletName(
-                        shard: try Self.shard(&field), epoch: Epoch(try field.readVarint()), number: try field.readVarint()))
+                        shard: try Self.shard(&field),
+                        epoch: Epoch(try field.readVarint()),
+                        number: try field.readVarint()
+                    )
+                )
             case Tag.nextNumber: nextNumber = try field.readVarint()
             case Tag.dropped:
                 dropped[try Self.shard(&field)] = Dropped(
-                    epoch: Epoch(try field.readVarint()), index: try field.readVarint())
+                    epoch: Epoch(try field.readVarint()),
+                    index: try field.readVarint()
+                )
             case Tag.installed: installedIndex = try field.readVarint()
             case Tag.highestEpoch: highestEpoch[try Self.shard(&field)] = Epoch(try field.readVarint())
             default:
-                guard tag % 2 == 1 else { throw .invalid(offset: start, what: "group manifest field \(tag); a newer version wrote it") }
+                guard tag % 2 == 1 else {
+                    throw .invalid(offset: start, what: "group manifest field \(tag); a newer version wrote it")
+                }
             }
         }
     }

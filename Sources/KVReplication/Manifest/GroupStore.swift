@@ -38,21 +38,29 @@ package final class GroupStore: @unchecked Sendable {
     /// The path of something in the group's directory.
     package func path(_ name: String) -> String { directory + "/" + name }
 
-    /// Opens or makes the directory of a group.
-    /// - Parameter initial: what a new group starts with; nil where it must be there already.
+    /// Opens or makes the directory of a group; `initial` says what a new one starts with.
+    ///
     /// - Throws: `damaged`, `file`.
     package static func open(
-        _ directory: String, fileSystem: any FileSystem, workers: any WorkerPool, home: any Scheduler,
+        _ directory: String,
+        fileSystem: any FileSystem,
+        workers: any WorkerPool,
+        home: any Scheduler,
         initial: () -> GroupManifestState
     ) throws(Failure) -> GroupStore {
         do {
             try fileSystem.createDirectory(directory)
             let path = directory + "/MANIFEST"
             let isNew = !fileSystem.exists(path)
+            // The manifest is durable before the first tablet is made: tablets without it are a loss, not left-overs.
+            if isNew, let name = try fileSystem.list(directory).first(where: { !$0.hasPrefix("MANIFEST") }) {
+                throw Failure.damaged("\(path) is missing although \(directory)/\(name) is there")
+            }
             let state = isNew ? initial() : try read(path, fileSystem)
             let file = ManifestFile(fileSystem: fileSystem, directory: directory)
             try file.rewrite(state)
-            if isNew { try fileSystem.synchronizeDirectory(parentDirectory(of: directory)) }
+            // Also where it is not new: the process that made it may have ended before this.
+            try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
             try removeStrays(directory, state, fileSystem)
             return GroupStore(directory, DurableState(state, workers: workers, home: home) { try file.append($0) })
         } catch let failure as Failure {
@@ -69,9 +77,12 @@ package final class GroupStore: @unchecked Sendable {
         self.durable = durable
     }
 
-    /// Changes the state in one synced edit. `completion` is called on the home scheduler.
+    /// Changes the state in one synced edit.
+    ///
+    /// `completion` is called on the home scheduler.
     package func change(
-        _ body: (inout GroupManifestState) -> Void, completion: @escaping @Sendable ((any Error)?) -> Void
+        _ body: (inout GroupManifestState) -> Void,
+        completion: @escaping @Sendable ((any Error)?) -> Void
     ) {
         durable.change(body, completion: completion)
     }
@@ -90,7 +101,9 @@ package final class GroupStore: @unchecked Sendable {
     }
 
     private static func removeStrays(
-        _ directory: String, _ state: GroupManifestState, _ fileSystem: any FileSystem
+        _ directory: String,
+        _ state: GroupManifestState,
+        _ fileSystem: any FileSystem
     ) throws(FileError) {
         let live = Set(state.tablets.map(\.directory))
         for name in try fileSystem.list(directory) where !name.hasPrefix("MANIFEST") && !live.contains(name) {
@@ -99,7 +112,9 @@ package final class GroupStore: @unchecked Sendable {
     }
 }
 
-/// The manifest's file. One thread at a time.
+/// The manifest's file.
+///
+/// One thread at a time.
 ///
 /// SENDABLE: `DurableState` calls it from one job at a time.
 private final class ManifestFile: @unchecked Sendable {

@@ -2,9 +2,10 @@ package import KVBase
 package import KVEnvironment
 package import KVRaft
 
-/// Snapshots of groups on their way from and to this node. The data travels beside Raft: the leader's host cuts all tablets of the group
-/// at one index, sends their files over the bulk connection, and tells its core when they arrived; the follower's core then asks its
-/// host to switch over.
+/// Snapshots of groups on their way from and to this node.
+///
+/// The data travels beside Raft: the leader's host cuts all tablets of the group at one index, sends their files over
+/// the bulk connection, and tells its core when they arrived; the follower's core then asks its host to switch over.
 ///
 /// SENDABLE: touched on the home scheduler only.
 package final class SnapshotCoordinator: @unchecked Sendable {
@@ -60,19 +61,31 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     }
 
     private func begin(
-        _ transfer: UInt64, _ checkpoint: GroupCheckpoint, _ group: GroupReplica, _ replica: ReplicaID, _ target: Target
+        _ transfer: UInt64,
+        _ checkpoint: GroupCheckpoint,
+        _ group: GroupReplica,
+        _ replica: ReplicaID,
+        _ target: Target
     ) {
         let manifest = checkpoint.manifest
         let sender = SnapshotSender(
-            group: group.id, transfer: transfer, target: target.node, manifest: manifest, folder: checkpoint.folder,
-            chunkBytes: group.settings.snapshotChunkBytes, fileSystem: fileSystem, workers: workers, home: host.home,
+            group: group.id,
+            transfer: transfer,
+            target: target.node,
+            manifest: manifest,
+            folder: checkpoint.folder,
+            chunkBytes: group.settings.snapshotChunkBytes,
+            fileSystem: fileSystem,
+            workers: workers,
+            home: host.home,
             now: host.clock.monotonicNanoseconds,
             send: { [host] chunk in host.outbox.sendNow(.snapshotChunk(chunk), to: target.node) },
             delivered: { [host] in
                 group.snapshotDelivered(to: replica, index: manifest.index, term: manifest.term)
                 host.turnEnd.ask()
             },
-            failed: { [weak self] _ in self?.end(target, group, replica, succeeded: false) })
+            failed: { [weak self] _ in self?.end(target, group, replica, succeeded: false) }
+        )
         outgoing[target] = sender
         replicas[target] = replica
         sender.begin()
@@ -115,12 +128,19 @@ package final class SnapshotCoordinator: @unchecked Sendable {
         // Only the first piece of a transfer begins one; what is left of an older one is forgotten.
         guard chunk.file == SnapshotManifest.fileName else { return }
         let receiver = SnapshotReceiver(
-            group: chunk.group, transfer: chunk.transfer, sender: node, folder: group.store.path("incoming-\(chunk.transfer)"),
-            fileSystem: fileSystem, workers: workers, home: host.home, now: now,
+            group: chunk.group,
+            transfer: chunk.transfer,
+            sender: node,
+            folder: group.store.path("incoming-\(chunk.transfer)"),
+            fileSystem: fileSystem,
+            workers: workers,
+            home: host.home,
+            now: now,
             report: { [host] progress in
                 host.outbox.add(.snapshotProgress(progress), to: node)
                 host.turnEnd.ask()
-            })
+            }
+        )
         if let old = incoming[chunk.group] { discard(old.folder) }
         incoming[chunk.group] = receiver
         receiver.receive(chunk, now: now)
@@ -146,7 +166,11 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             if isInstalled { self.installedCount += 1 }
             let state: SnapshotProgress.State = isInstalled ? .installed : .refused
             let progress = SnapshotProgress(
-                group: group.id, transfer: receiver.transfer, state: state, chunks: receiver.chunks)
+                group: group.id,
+                transfer: receiver.transfer,
+                state: state,
+                chunks: receiver.chunks
+            )
             self.host.outbox.add(.snapshotProgress(progress), to: receiver.sender)
             self.discard(receiver.folder)
             self.host.turnEnd.ask()
@@ -165,7 +189,8 @@ package final class SnapshotCoordinator: @unchecked Sendable {
                 sender.sendMore()
             }
         }
-        for (group, receiver) in incoming where !receiver.isComplete && now > receiver.lastHeard + Self.patienceNanoseconds {
+        for (group, receiver) in incoming
+        where !receiver.isComplete && now > receiver.lastHeard + Self.patienceNanoseconds {
             incoming[group] = nil
             discard(receiver.folder)
         }

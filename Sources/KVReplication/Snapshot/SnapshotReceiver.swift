@@ -2,8 +2,9 @@ import DequeModule
 import KVBase
 import KVEnvironment
 
-/// Takes in one transfer of a group's snapshot, chunk by chunk, into a folder beside the group's tablets. Home scheduler; files are
-/// written on a worker, one chunk after the other.
+/// Takes in one transfer of a group's snapshot, chunk by chunk, into a folder beside the group's tablets.
+///
+/// Home scheduler; files are written on a worker, one chunk after the other.
 ///
 /// SENDABLE: touched on the home scheduler; the worker's job carries its own copies.
 final class SnapshotReceiver: @unchecked Sendable {
@@ -34,7 +35,9 @@ final class SnapshotReceiver: @unchecked Sendable {
     /// How many chunks may wait; the sender's window is smaller.
     private static let queueMax = 64
 
-    /// The file that is being written. Touched by one job at a time.
+    /// The file that is being written.
+    ///
+    /// Touched by one job at a time.
     ///
     /// SENDABLE: jobs are strictly one after the other, handed over through the home scheduler.
     private final class FileState: @unchecked Sendable {
@@ -46,8 +49,15 @@ final class SnapshotReceiver: @unchecked Sendable {
     }
 
     init(
-        group: GroupID, transfer: UInt64, sender: NodeID, folder: String, fileSystem: any FileSystem, workers: any WorkerPool,
-        home: any Scheduler, now: UInt64, report: @escaping (SnapshotProgress) -> Void
+        group: GroupID,
+        transfer: UInt64,
+        sender: NodeID,
+        folder: String,
+        fileSystem: any FileSystem,
+        workers: any WorkerPool,
+        home: any Scheduler,
+        now: UInt64,
+        report: @escaping (SnapshotProgress) -> Void
     ) {
         self.group = group
         self.transfer = transfer
@@ -102,8 +112,15 @@ final class SnapshotReceiver: @unchecked Sendable {
 
     // MARK: On the worker
 
-    private static func write(_ chunk: SnapshotChunk, _ state: FileState, _ fileSystem: any FileSystem, _ folder: String) throws {
-        guard CRC32C.checksum(chunk.bytes) == chunk.checksum else { throw Refusal(reason: "a chunk fails its checksum") }
+    private static func write(
+        _ chunk: SnapshotChunk,
+        _ state: FileState,
+        _ fileSystem: any FileSystem,
+        _ folder: String
+    ) throws {
+        guard CRC32C.checksum(chunk.bytes) == chunk.checksum else {
+            throw Refusal(reason: "a chunk fails its checksum")
+        }
         guard let manifest = state.manifest else { return try begin(chunk, state, fileSystem, folder) }
         let paths = manifest.paths
         guard state.next < paths.count, paths[state.next].path == chunk.file else {
@@ -128,16 +145,23 @@ final class SnapshotReceiver: @unchecked Sendable {
             state.next += 1
         }
         if chunk.endsSnapshot {
-            guard state.next == paths.count else { throw Refusal(reason: "the snapshot ends after \(state.next) of \(paths.count) files") }
+            guard state.next == paths.count else {
+                throw Refusal(reason: "the snapshot ends after \(state.next) of \(paths.count) files")
+            }
             for part in manifest.parts { try fileSystem.synchronizeDirectory("\(folder)/\(part.shard)") }
             try fileSystem.synchronizeDirectory(folder)
         }
     }
 
     private static func begin(
-        _ chunk: SnapshotChunk, _ state: FileState, _ fileSystem: any FileSystem, _ folder: String
+        _ chunk: SnapshotChunk,
+        _ state: FileState,
+        _ fileSystem: any FileSystem,
+        _ folder: String
     ) throws {
-        guard chunk.file == SnapshotManifest.fileName else { throw Refusal(reason: "the transfer does not begin with its manifest") }
+        guard chunk.file == SnapshotManifest.fileName else {
+            throw Refusal(reason: "the transfer does not begin with its manifest")
+        }
         let manifest = try SnapshotManifest(decoding: chunk.bytes)
         guard manifest.index == chunk.index, manifest.term == chunk.term else {
             throw Refusal(reason: "the manifest is of another index")

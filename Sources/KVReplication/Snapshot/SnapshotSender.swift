@@ -35,9 +35,19 @@ final class SnapshotSender: @unchecked Sendable {
     private static let window: UInt64 = 8
 
     init(
-        group: GroupID, transfer: UInt64, target: NodeID, manifest: SnapshotManifest, folder: String, chunkBytes: Int,
-        fileSystem: any FileSystem, workers: any WorkerPool, home: any Scheduler, now: UInt64,
-        send: @escaping (SnapshotChunk) -> Bool, delivered: @escaping () -> Void, failed: @escaping (String) -> Void
+        group: GroupID,
+        transfer: UInt64,
+        target: NodeID,
+        manifest: SnapshotManifest,
+        folder: String,
+        chunkBytes: Int,
+        fileSystem: any FileSystem,
+        workers: any WorkerPool,
+        home: any Scheduler,
+        now: UInt64,
+        send: @escaping (SnapshotChunk) -> Bool,
+        delivered: @escaping () -> Void,
+        failed: @escaping (String) -> Void
     ) {
         self.group = group
         self.transfer = transfer
@@ -60,7 +70,13 @@ final class SnapshotSender: @unchecked Sendable {
         let isAll = paths.isEmpty
         leave(
             chunk(
-                SnapshotManifest.fileName, offset: 0, bytes: manifest.encoded, endsFile: true, endsSnapshot: isAll))
+                SnapshotManifest.fileName,
+                offset: 0,
+                bytes: manifest.encoded,
+                endsFile: true,
+                endsSnapshot: isAll
+            )
+        )
         if isAll { total = sentCount }
     }
 
@@ -128,13 +144,33 @@ final class SnapshotSender: @unchecked Sendable {
         }
     }
 
-    private func chunk(_ file: String, offset: UInt64, bytes: [UInt8], endsFile: Bool, endsSnapshot: Bool) -> SnapshotChunk {
+    private func chunk(
+        _ file: String,
+        offset: UInt64,
+        bytes: [UInt8],
+        endsFile: Bool,
+        endsSnapshot: Bool
+    ) -> SnapshotChunk {
         SnapshotChunk(
-            group: group, transfer: transfer, index: manifest.index, term: manifest.term, file: file, offset: offset,
-            endsFile: endsFile, endsSnapshot: endsSnapshot, checksum: CRC32C.checksum(bytes), bytes: bytes)
+            group: group,
+            transfer: transfer,
+            index: manifest.index,
+            term: manifest.term,
+            file: file,
+            offset: offset,
+            endsFile: endsFile,
+            endsSnapshot: endsSnapshot,
+            checksum: CRC32C.checksum(bytes),
+            bytes: bytes
+        )
     }
 
-    private static func read(_ count: Int, at offset: UInt64, of path: String, _ fileSystem: any FileSystem) throws -> [UInt8] {
+    private static func read(
+        _ count: Int,
+        at offset: UInt64,
+        of path: String,
+        _ fileSystem: any FileSystem
+    ) throws -> [UInt8] {
         let file = try fileSystem.open(path, .read)
         defer { file.close() }
         var bytes = [UInt8](repeating: 0, count: count)

@@ -21,13 +21,16 @@ package final class Outbox: @unchecked Sendable {
         queued[node, default: []].append(message)
     }
 
-    /// Hands one message to the transport at once; returns whether it took it. For bulk data, which waits for room.
+    /// Hands one message to the transport at once; returns whether it took it.
+    ///
+    /// For bulk data, which waits for room.
     package func sendNow(_ message: PeerMessage, to node: NodeID) -> Bool {
         transport?.send([message], to: node) ?? false
     }
 
-    /// Hands everything to the transport; what it does not take is lost, as on a network. Proxied requests that it did not take
-    /// are reported, because then it is certain that they were not delivered.
+    /// Hands everything to the transport; what it does not take is lost, as on a network.
+    ///
+    /// Proxied requests that it did not take are reported, because then it is certain that they were not delivered.
     package func flush(undelivered: (NodeID, ProxiedRequests) -> Void) {
         guard !queued.isEmpty else { return }
         let leaving = queued

@@ -1,6 +1,8 @@
 package import KVBase
 
-/// Sends messages to other nodes. Called on the node's home scheduler; never blocks.
+/// Sends messages to other nodes.
+///
+/// Called on the node's home scheduler; never blocks.
 package protocol PeerTransport: AnyObject, Sendable {
     /// Queues messages for a node, to leave in one frame where they fit. Dropped where no connection stands or more than the
     /// configured bytes are queued already: Raft sends again, a proxied request is failed by `peerDisconnected` or its deadline.
@@ -11,7 +13,9 @@ package protocol PeerTransport: AnyObject, Sendable {
     func isConnected(_ node: NodeID) -> Bool
 }
 
-/// Hears from other nodes. All calls come on the node's home scheduler.
+/// Hears from other nodes.
+///
+/// All calls come on the node's home scheduler.
 package protocol PeerReceiver: AnyObject, Sendable {
     /// What this node says of itself in every handshake.
     var hello: PeerHello { get }

@@ -62,7 +62,6 @@ extension Tablet {
     }
 
     private func flushInstalled(_ result: Result<Void, StorageError>, bytes: UInt64, mark: TabletMark) {
-        background.withLock { $0.isFlushing = false }
         switch result {
         case .success:
             counters.flushes.add(1, ordering: .relaxed)
@@ -74,6 +73,8 @@ extension Tablet {
             }
         case .failure: counters.failures.add(1, ordering: .relaxed)
         }
+        // Only now may the next flush start: marks are told in order.
+        background.withLock { $0.isFlushing = false }
         scheduleWork()
     }
 

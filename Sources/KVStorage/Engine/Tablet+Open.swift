@@ -133,8 +133,9 @@ extension Tablet {
     }
 
     private static func fileNumber(_ name: String) -> UInt64? {
-        if name.hasSuffix(".sst") { return UInt64(name.dropLast(4)) }
-        if name.hasPrefix("MANIFEST-") { return UInt64(name.dropFirst("MANIFEST-".count)) }
-        return nil
+        let number =
+            name.hasSuffix(".sst")
+            ? UInt64(name.dropLast(4)) : name.hasPrefix("MANIFEST-") ? UInt64(name.dropFirst("MANIFEST-".count)) : nil
+        return number.flatMap { $0 <= ManifestFormat.fileNumberMax ? $0 : nil }
     }
 }

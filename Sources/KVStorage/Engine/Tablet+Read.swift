@@ -111,6 +111,7 @@ extension Tablet {
         let sequence = snapshot?.sequence ?? visible.load(ordering: .acquiring)
         return try TabletIterator(
             view,
+            of: self,
             snapshot: snapshot,
             sequence: sequence,
             lower: lower,

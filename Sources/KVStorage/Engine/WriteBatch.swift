@@ -15,6 +15,9 @@ package struct WriteBatch: Sendable {
     /// How many bytes the keys and values of point operations take.
     private(set) var payloadBytes = 0
 
+    /// The longest stored key: the longest user key and what its owner puts before it.
+    package static let keyBytesMax = Limits.keyBytesMax + 1024
+
     /// An empty batch.
     package init() {}
 
@@ -29,7 +32,9 @@ package struct WriteBatch: Sendable {
             guard kind <= EntryKind.deleteRange else { throw .invalid(offset: at, what: "operation kind \(kind)") }
             let keyLength = try reader.readVarint()
             let valueLength = try reader.readVarint()
-            guard keyLength <= UInt64(reader.remaining), valueLength <= UInt64(reader.remaining) else {
+            guard keyLength <= UInt64(Self.keyBytesMax), keyLength <= UInt64(reader.remaining),
+                valueLength <= UInt64(reader.remaining)
+            else {
                 throw .truncated(offset: at)
             }
             let key = try reader.readBytes(Int(keyLength))
@@ -82,6 +87,7 @@ package struct WriteBatch: Sendable {
     package var byteCount: Int { bytes.count }
 
     private mutating func add(_ kind: UInt8, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
+        precondition(key.count <= Self.keyBytesMax, "key of \(key.count) bytes, at most \(Self.keyBytesMax) are taken")
         bytes.append(kind)
         bytes.append(varint: UInt64(key.count))
         bytes.append(varint: UInt64(value.count))

@@ -8,9 +8,11 @@ package final class TabletIterator: @unchecked Sendable {
     private let cursor: VisibleCursor
     private let view: ReadView
     private let snapshot: Snapshot?
+    private let tablet: Tablet
 
     init(
         _ view: ReadView,
+        of tablet: Tablet,
         snapshot: Snapshot?,
         sequence: UInt64,
         lower: [UInt8]?,
@@ -19,6 +21,7 @@ package final class TabletIterator: @unchecked Sendable {
     ) throws(StorageError) {
         self.view = view
         self.snapshot = snapshot
+        self.tablet = tablet
         var runs: [TableRun] = []
         var tombstones: [RangeTombstone] = []
         for memtable in view.memtables {
@@ -64,32 +67,49 @@ package final class TabletIterator: @unchecked Sendable {
     package var value: UnsafeRawBufferPointer { cursor.value.buffer }
 
     /// Goes to the first key.
-    package func seekToFirst() throws(StorageError) { try cursor.seekToFirst() }
+    package func seekToFirst() throws(StorageError) {
+        do throws(StorageError) { try cursor.seekToFirst() } catch { throw noted(error) }
+    }
 
     /// Goes to the last key.
-    package func seekToLast() throws(StorageError) { try cursor.seekToLast() }
+    package func seekToLast() throws(StorageError) {
+        do throws(StorageError) { try cursor.seekToLast() } catch { throw noted(error) }
+    }
 
     /// Goes to the first key not before `key`.
-    package func seek(_ key: UnsafeRawBufferPointer) throws(StorageError) { try cursor.seek(ByteView(key)) }
+    package func seek(_ key: UnsafeRawBufferPointer) throws(StorageError) {
+        do throws(StorageError) { try cursor.seek(ByteView(key)) } catch { throw noted(error) }
+    }
 
     /// Goes to the last key not after `key`.
     package func seekForPrevious(_ key: UnsafeRawBufferPointer) throws(StorageError) {
-        try cursor.seekForPrevious(ByteView(key))
+        do throws(StorageError) { try cursor.seekForPrevious(ByteView(key)) } catch { throw noted(error) }
     }
 
     /// Goes to the next key.
-    package func next() throws(StorageError) { try cursor.next() }
+    package func next() throws(StorageError) {
+        do throws(StorageError) { try cursor.next() } catch { throw noted(error) }
+    }
 
     /// Goes to the key before.
-    package func previous() throws(StorageError) { try cursor.previous() }
+    package func previous() throws(StorageError) {
+        do throws(StorageError) { try cursor.previous() } catch { throw noted(error) }
+    }
 
     /// Goes to the first key not before `key`.
     package func seek(_ key: [UInt8]) throws(StorageError) {
-        try key.withView { (view) throws(StorageError) in try cursor.seek(view) }
+        try key.withUnsafeBufferPointer { (bytes) throws(StorageError) in try seek(UnsafeRawBufferPointer(bytes)) }
     }
 
     /// Goes to the last key not after `key`.
     package func seekForPrevious(_ key: [UInt8]) throws(StorageError) {
-        try key.withView { (view) throws(StorageError) in try cursor.seekForPrevious(view) }
+        try key.withUnsafeBufferPointer { (bytes) throws(StorageError) in
+            try seekForPrevious(UnsafeRawBufferPointer(bytes))
+        }
+    }
+
+    private func noted(_ error: StorageError) -> StorageError {
+        tablet.noteReadError(error)
+        return error
     }
 }

@@ -32,6 +32,7 @@ final class VisibleCursor {
     var value: ByteView { isForward ? merge.value : savedValue.view }
 
     func seekToFirst() throws(StorageError) {
+        isValid = false
         isForward = true
         if let lower {
             try lower.withView { (view) throws(StorageError) in try merge.seek(view, .max) }
@@ -43,6 +44,7 @@ final class VisibleCursor {
     }
 
     func seekToLast() throws(StorageError) {
+        isValid = false
         isForward = false
         if let upper {
             try upper.withView { (view) throws(StorageError) in try merge.seekBefore(view, .max) }
@@ -55,6 +57,7 @@ final class VisibleCursor {
     /// The first key not before `key`.
     func seek(_ key: ByteView) throws(StorageError) {
         if let lower, lower.withView({ compareBytes(key, $0) }) < 0 { return try seekToFirst() }
+        isValid = false
         isForward = true
         try merge.seek(key, EntryTag.seek(sequence))
         try settleForward(skippingSaved: false)
@@ -63,6 +66,7 @@ final class VisibleCursor {
     /// The last key not after `key`.
     func seekForPrevious(_ key: ByteView) throws(StorageError) {
         if let upper, upper.withView({ compareBytes(key, $0) }) >= 0 { return try seekToLast() }
+        isValid = false
         isForward = false
         // (key, 0) is after every version of `key` but one with tag 0, which no entry has: sequences start at 1.
         try merge.seekBefore(key, 0)
@@ -71,6 +75,8 @@ final class VisibleCursor {
 
     func next() throws(StorageError) {
         guard isValid else { return }
+        // Where a step throws, the cursor stands nowhere.
+        isValid = false
         if isForward {
             savedKey.removeAll()
             savedKey.append(merge.key)
@@ -85,6 +91,8 @@ final class VisibleCursor {
 
     func previous() throws(StorageError) {
         guard isValid else { return }
+        // Where a step throws, the cursor stands nowhere.
+        isValid = false
         if isForward {
             isForward = false
             savedKey.removeAll()

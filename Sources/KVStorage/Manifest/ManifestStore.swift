@@ -231,6 +231,9 @@ struct ManifestState {
                 return "table \(added.table.number) is added twice"
             }
         }
+        let numbers = edit.added.map(\.table.number) + [edit.nextFileNumber ?? 0, edit.logNumber ?? 0]
+        if let number = numbers.max(), number > ManifestFormat.fileNumberMax { return "file number \(number)" }
+        if let sequence = edit.lastSequence, sequence > EntryTag.sequenceMax { return "sequence \(sequence)" }
         if let mark = edit.mark { self.mark = mark }
         if let lastSequence = edit.lastSequence { self.lastSequence = max(self.lastSequence, lastSequence) }
         if let nextFileNumber = edit.nextFileNumber { self.nextFileNumber = max(self.nextFileNumber, nextFileNumber) }

@@ -36,6 +36,9 @@ enum ManifestFormat {
     static let logNumber: UInt64 = 16
     static let identity: UInt64 = 18
 
+    /// No file has a greater number.
+    static let fileNumberMax: UInt64 = 1 << 48
+
     enum Table {
         static let level: UInt64 = 2
         static let number: UInt64 = 4

@@ -91,6 +91,11 @@ final class TableReader: Sendable {
         }
     }
 
+    /// Whether the filter may hold a key with this hash.
+    func filterMayContain(_ hash: UInt64) -> Bool {
+        BloomFilter.mayContain(filter.base, filterLines, filterProbes, hash)
+    }
+
     /// A data block from the cache, else from the file unless `memoryOnly` (then nil).
     func dataBlock(
         _ handle: BlockHandle,

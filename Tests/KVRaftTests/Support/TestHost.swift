@@ -160,12 +160,11 @@ final class TestHost {
             failed += effects.readsFailed
             events += effects.events
             snapshotsToSend += effects.snapshotsToSend
-            leaveJointWanted = effects.leaveJointWanted
+            if effects.leaveJointWanted { leaveJointWanted = true }
             for request in effects.entriesNeeded { try core.supplyEntries(disk.read(request), for: request) }
             if let offer = effects.snapshotToInstall { try install(offer) }
             if writesAreImmediate { try finishWrites(writes.count) }
             core.checkInvariants()
-            if leaveJointWanted { break }
         }
     }
 
