@@ -42,7 +42,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// Whether every member met this node's incarnation, so that it may vote and acknowledge.
     var isFormed: Bool
     var isForming = false
+    /// Whether no more requests are taken.
     var isStopping = false
+    /// Whether what was taken is answered, or given up, and the groups end.
+    private var isClosing = false
     /// What an operator should look at, by a name that clears it.
     var alarms: [String: String] = [:]
     private let reporter: FlushReporter
@@ -132,7 +135,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     private func scheduleTick() {
         ticker = home.schedule(afterNanoseconds: settings.group.tickNanoseconds) { [weak self] in
-            guard let self, !self.isStopping else { return }
+            guard let self, !self.isClosing else { return }
             self.tick()
             self.scheduleTick()
         }
@@ -193,7 +196,11 @@ package final class Node: KeyValueService, @unchecked Sendable {
         host.submitWork()
     }
 
-    /// Stops taking requests, answers those that wait, and closes log and tablets.
+    /// How long the writes that were taken have to be committed before the node stops without knowing.
+    private static let drainNanosecondsMax: UInt64 = 1_000_000_000
+    private static let drainCheckNanoseconds: UInt64 = 2_000_000
+
+    /// Stops taking requests, lets the writes that were taken finish, and closes log and tablets.
     ///
     /// `completion` is called on the home scheduler when all is closed. Leadership is not handed over yet: followers
     /// see the connection close and elect.
@@ -201,15 +208,31 @@ package final class Node: KeyValueService, @unchecked Sendable {
         home.execute { [self] in
             guard !isStopping else { return completion() }
             isStopping = true
-            ticker?.cancel()
             for request in waiting.takeAll() { request.origin.fail(stoppingError) }
-            for group in sortedGroups { group.stop("the node is stopping") }
-            host.log.close { [self] error in
-                if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
-                environment.background.submit { [self] in
-                    directoryLock.release()
-                    home.execute(completion)
-                }
+            drain(until: clock.monotonicNanoseconds + Self.drainNanosecondsMax, completion)
+        }
+    }
+
+    private func drain(until deadline: UInt64, _ completion: @escaping @Sendable () -> Void) {
+        let isDrained = sortedGroups.allSatisfy { $0.stopReason != nil || !$0.hasWritesInFlight }
+        guard isDrained || clock.monotonicNanoseconds >= deadline else {
+            _ = home.schedule(afterNanoseconds: Self.drainCheckNanoseconds) { [self] in
+                drain(until: deadline, completion)
+            }
+            return
+        }
+        close(completion)
+    }
+
+    private func close(_ completion: @escaping @Sendable () -> Void) {
+        isClosing = true
+        ticker?.cancel()
+        for group in sortedGroups { group.stop("the node is stopping") }
+        host.log.close { [self] error in
+            if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
+            environment.background.submit { [self] in
+                directoryLock.release()
+                home.execute(completion)
             }
         }
     }

@@ -395,6 +395,8 @@ package final class GroupReplica: @unchecked Sendable {
 // MARK: What it is now
 
 extension GroupReplica {
+    /// Whether a caller waits here for a write.
+    package var hasWritesInFlight: Bool { !proposals.waiters.isEmpty || !proposals.filling.isEmpty }
     /// Its role.
     package var role: Role { core.role }
     /// Its term.
