@@ -16,7 +16,7 @@ struct SmallDisk {
     }
 
     /// Unmounts it; what is in it is gone.
-    func remove() { umount2(folder.path, Int32(MNT_DETACH.rawValue)) }
+    func remove() { umount2(folder.path, Int32(MNT_DETACH)) }
 
     /// Whether this process may mount disks.
     static let canBeMade: Bool = {
