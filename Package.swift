@@ -160,7 +160,7 @@ let modules: [Module] = [
     ),
     Module("kvsim", .executable, ["KVClusterSimulation", "KVBase"], arguments, in: "Tests/kvsim"),
 
-    Module("KVBaseTests", .test, ["KVBase"]),
+    Module("KVBaseTests", .test, ["KVBase", "CCRC32C"]),
     Module("KVEnvironmentTests", .test, ["KVBase", "KVEnvironment", "KVSimulation", "KVPosix"]),
     Module("KVLogTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVSimulation", "KVPosix"]),
     Module("KVStorageTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVSimulation", "KVPosix"]),
@@ -212,6 +212,8 @@ let settings: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
+    // docs/decisions/0009-release-builds-check-no-exclusivity.md
+    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
 ]
 
 let byName = Dictionary(uniqueKeysWithValues: modules.map { ($0.name, $0) })

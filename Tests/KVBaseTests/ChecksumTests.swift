@@ -1,3 +1,4 @@
+import CCRC32C
 import KVBase
 import Testing
 
@@ -28,4 +29,24 @@ private let vectors: [([UInt8], UInt32)] = [
     var bytes: [UInt8] = []
     bytes.append(littleEndian: UInt64(0x0123_4567_89ab_cdef))
     #expect(CRC32C.checksum(of: 0x0123_4567_89ab_cdef, seed: 7) == CRC32C.checksum(bytes, seed: 7))
+}
+
+@Test func `the processor's checksum is the table's for every length and alignment`() {
+    var state: UInt64 = 0x9e37_79b9_7f4a_7c15
+    let bytes = (0..<20_000).map { _ in
+        state ^= state << 13
+        state ^= state >> 7
+        state ^= state << 17
+        return UInt8(truncatingIfNeeded: state)
+    }
+    // Around the lengths from which three stretches are summed side by side, once and more often.
+    let lengths = Array(0..<1200) + [3071, 3072, 3073, 3455, 3456, 3457, 6144, 6527, 6528, 6535, 9999, 19_900]
+    bytes.withUnsafeBytes { bytes in
+        for (number, length) in lengths.enumerated() {
+            let part = UnsafeRawBufferPointer(rebasing: bytes[(number % 13)..<(number % 13 + length)])
+            let seed = UInt32(truncatingIfNeeded: number &* 2_654_435_761)
+            let byTable = part.baseAddress.map { kv_crc32c_by_table(seed, $0, length) }
+            #expect(CRC32C.checksum(part, seed: seed) == byTable, "\(length) bytes")
+        }
+    }
 }
