@@ -28,6 +28,10 @@ package final class LogWriter {
     package private(set) var start: UInt64
     /// Whether an append to a full segment rolls; off where the owner asks `wouldRoll` and opens segments with a record of its own.
     package var rollsByItself = true
+    /// How often the file was synced.
+    private var syncsInFile: UInt64 = 0
+    /// From how many bytes a sync on, on average, the next segment is not filled with zeros.
+    private static let fillBatchBytesMax: UInt64 = 32 * 1024
     /// Why nothing more is written, once something failed.
     package private(set) var failure: FileError?
 
@@ -245,6 +249,7 @@ package final class LogWriter {
         }
         durablePosition = position
         hasUnsyncedRecords = false
+        syncsInFile += 1
     }
 
     /// Writes an empty chunk that names the durable position, unless a chunk named it already or records wait for their sync.
@@ -278,10 +283,14 @@ package final class LogWriter {
         let made = try Self.makeSegment(fileSystem, segments, number: number + 1, header: header)
         if let error = made.failure { throw poison(error) }
         file.close()
+        // A sync of little data is quicker in a file of zeros. One of much is not, and the zeros would take half of the disk's speed
+        // just when all of it is needed.
+        let isFilled = fileOffset / max(1, syncsInFile) < Self.fillBatchBytesMax
+        syncsInFile = 0
         start = header.start
         number += 1
         enter(made)
-        segments.preparer?.prepare()
+        segments.preparer?.prepare(filled: isFilled)
     }
 
     /// Ends the log with a chunk that says so, cuts what was zero-filled, syncs and closes the file.

@@ -49,8 +49,8 @@ package final class SegmentPreparer: Sendable {
 
     /// Starts to make a file unless one is ready or under way.
     ///
-    /// After a failure it tries again.
-    package func prepare() {
+    /// After a failure it tries again. Where it is not to be `filled`, the file only takes its room on the disk.
+    package func prepare(filled isFilled: Bool = true) {
         let number: Int? = state.withLock { state in
             guard !state.isStopped, state.ready == nil, !state.isUnderWay else { return nil }
             state.isUnderWay = true
@@ -58,8 +58,8 @@ package final class SegmentPreparer: Sendable {
             return state.madeCount
         }
         guard let number else { return }
-        guard let pool else { return make(number) }
-        pool.submit { [self] in make(number) }
+        guard let pool else { return make(number, isFilled) }
+        pool.submit { [self] in make(number, isFilled) }
     }
 
     /// Gives the ready file away, under a temporary name; nil where none is ready.
@@ -85,10 +85,10 @@ package final class SegmentPreparer: Sendable {
         try? fileSystem.remove(file.path)
     }
 
-    private func make(_ number: Int) {
+    private func make(_ number: Int, _ isFilled: Bool) {
         let path = directory + "/prepared-\(number)" + LogFormat.temporarySuffix
         do {
-            let file = try filled(path)
+            let file = try isFilled ? filled(path) : reserved(path)
             let isWanted = state.withLock { state in
                 state.isUnderWay = false
                 state.failure = nil
@@ -107,6 +107,16 @@ package final class SegmentPreparer: Sendable {
             }
             onChange?(error)
         }
+    }
+
+    /// A file with all its room on the disk and nothing written.
+    private func reserved(_ path: String) throws(FileError) -> any File {
+        if fileSystem.exists(path) { try fileSystem.remove(path) }
+        let file = try fileSystem.open(path, .createNew)
+        try file.reserve(segmentBytes)
+        try file.synchronize()
+        try fileSystem.synchronizeDirectory(directory)
+        return file
     }
 
     private func filled(_ path: String) throws(FileError) -> any File {

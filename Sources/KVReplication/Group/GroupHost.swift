@@ -33,7 +33,8 @@ package final class GroupHost: @unchecked Sendable {
 
     /// Hands the turn's writes to the log.
     package func submitWork() {
-        for work in work { log.append(work) }
+        guard !work.isEmpty else { return }
+        log.append(work)
         work.removeAll(keepingCapacity: true)
     }
 

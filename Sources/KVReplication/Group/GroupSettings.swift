@@ -9,7 +9,7 @@ package struct GroupSettings: Sendable {
     /// The least ticks without a leader before a replica campaigns; drawn from [this, twice this).
     package var electionTicks = 25
     /// How many bytes of requests one entry takes, beyond its first.
-    package var entryBytesMax = 256 * 1024
+    package var entryBytesMax = 1024 * 1024
     /// How many bytes an append message carries, beyond its first entry.
     package var appendBytesMax = 1024 * 1024
     /// How many append messages may be on their way to one follower.

@@ -80,9 +80,14 @@ final class LogLane: @unchecked Sendable {
     /// Puts work at the end of the queue.
     ///
     /// Any thread; bounded by the caller.
-    func submit(_ work: Work) {
+    func submit(_ work: Work) { submit([work]) }
+
+    /// Puts pieces of work at the end of the queue together, so that one write and one sync serve them.
+    ///
+    /// Any thread; bounded by the caller.
+    func submit(_ work: [Work]) {
         let mustWake = queue.withLock { queue in
-            queue.work.append(work)
+            queue.work.append(contentsOf: work)
             let mustWake = !queue.isScheduled
             queue.isScheduled = true
             return mustWake

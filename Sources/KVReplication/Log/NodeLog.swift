@@ -175,17 +175,24 @@ package final class NodeLog: @unchecked Sendable {
     /// Queues a group's entries and state; the completion runs once they are durable, in the order of the calls.
     ///
     /// - Precondition: on the home scheduler; the entries' indexes are consecutive.
-    package func append(_ work: NodeLogWork) {
+    package func append(_ work: NodeLogWork) { append([work]) }
+
+    /// Queues several pieces of work together: one write and one sync serve them.
+    ///
+    /// - Precondition: as for one.
+    package func append(_ work: [NodeLogWork]) {
         home.preconditionIsCurrent("the node's log")
-        for (number, entry) in work.entries.enumerated() {
-            precondition(
-                entry.index == work.entries[0].index + UInt64(number),
-                "entry \(entry.index) at place \(number) of a run"
-            )
-        }
         guard failure == nil, !isClosing else { return }
-        queuedBytes += work.size
-        lane?.submit(.append(work))
+        for piece in work {
+            for (number, entry) in piece.entries.enumerated() {
+                precondition(
+                    entry.index == piece.entries[0].index + UInt64(number),
+                    "entry \(entry.index) at place \(number) of a run"
+                )
+            }
+            queuedBytes += piece.size
+        }
+        lane?.submit(work.map { .append($0) })
     }
 
     /// Voids everything of a group: its log begins after `cut`, where a snapshot was installed.
