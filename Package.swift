@@ -206,7 +206,7 @@ let modules: [Module] = [
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
-    Module("EndToEndTests", .test, ["KVLinearizability"]),
+    Module("EndToEndTests", .test, ["KVLinearizability", "KVPeer"], [("NIOCore", "swift-nio")]),
 ]
 
 let settings: [SwiftSetting] = [

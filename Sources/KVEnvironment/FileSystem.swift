@@ -68,6 +68,10 @@ package protocol File: AnyObject, Sendable {
     func size() throws(FileError) -> UInt64
     /// Cuts or extends (with zeros) to `size` bytes. Durable after `synchronize`.
     func truncate(to size: UInt64) throws(FileError)
+    /// Takes room on the disk for the file's first `bytes` bytes, so that writing them cannot meet a full disk.
+    ///
+    /// The file may grow to that size, with zeros.
+    func reserve(_ bytes: UInt64) throws(FileError)
     /// Closes; later calls fail. Idempotent.
     func close()
 }

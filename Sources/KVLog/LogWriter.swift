@@ -378,6 +378,7 @@ package final class LogWriter {
                 }
                 if fileSystem.exists(temporary) { try fileSystem.remove(temporary) }
                 file = try fileSystem.open(temporary, .createNew)
+                try reserve(file, plan.segmentBytes, fileSystem)
             }
         } catch {
             throw .segmentUnavailable(error)
@@ -399,6 +400,19 @@ package final class LogWriter {
             made.failure = error
         }
         return made
+    }
+
+    /// Takes the room for a whole segment, so that others who fill the disk later take none of it; removes the file where there
+    /// is none.
+    private static func reserve(_ file: any File, _ bytes: UInt64, _ fileSystem: any FileSystem) throws(FileError) {
+        do {
+            try file.reserve(bytes)
+        } catch {
+            file.close()
+            // Whatever is left of it is removed when the log is opened again.
+            try? fileSystem.remove(file.path)
+            throw error
+        }
     }
 
     private static func settle(

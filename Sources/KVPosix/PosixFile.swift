@@ -75,6 +75,17 @@ final class PosixFile: File {
         }
     }
 
+    func reserve(_ bytes: UInt64) throws(FileError) {
+        try begin(.space)
+        defer { end() }
+        // Unlike the others it returns its error.
+        let code = retryingInterrupts {
+            errno = posix_fallocate(descriptor, 0, off_t(bytes))
+            return errno == 0 ? 0 : -1
+        }
+        guard code == 0 else { throw FileError(.space, path: path) }
+    }
+
     func close() {
         state.bitwiseOr(1, ordering: .acquiringAndReleasing)
         giveBackIfIdle()

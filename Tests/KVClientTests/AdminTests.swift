@@ -12,7 +12,7 @@ struct AdminTests {
         term: Int = 3
     ) -> String {
         """
-        {"node":"\(node)","cluster":"c","incarnation":"00","softwareVersion":"1","isReady":\(ready),"alarms":[],"groups":[
+        {"node":"\(node)","cluster":"c","incarnation":"00","version":"1","ready":\(ready),"alarms":[],"groups":[
         {"id":"1","replica":"\(node)","role":"\(role ?? (node == leader ? "leader" : "follower"))","term":\(term),"leader":"\(leader)",
         "commitIndex":9,"appliedIndex":8,"firstIndex":1,"lastIndex":9,"logBytes":100,"lag":{"2":1},"shards":["0","1"]}],
         "peers":[],"storage":{"flushes":1},"later":{"more":1}}
@@ -37,9 +37,11 @@ struct AdminTests {
         #expect(status.storage.flushes == 1 && status.storage.compactions == 0)
         let bare = try Self.answer("{\"node\":7,\"groups\":[{\"id\":1,\"shards\":[3],\"term\":\"5\"}]}").result.get()
         #expect(bare.node == "7" && !bare.isReady)
-        let other = try Self.answer("{\"ready\":true,\"version\":\"2\",\"peers\":[{\"id\":\"3\",\"connected\":true}]}")
-            .result.get()
+        let text = "{\"ready\":true,\"version\":\"2\",\"peers\":[{\"id\":\"3\",\"connected\":true}]}"
+        let other = try Self.answer(text).result.get()
         #expect(other.isReady && other.softwareVersion == "2" && other.peers.first?.isConnected == true)
+        // kvctl's JSON has the same names.
+        #expect(try Self.answer(String(decoding: JSONEncoder().encode(other), as: UTF8.self)).result.get() == other)
         #expect(bare.groups.first?.shards == ["3"] && bare.groups.first?.term == 5)
     }
 
@@ -94,7 +96,7 @@ struct AdminTests {
                 200,
                 text.replacingOccurrences(
                     of: "\"peers\":[]",
-                    with: "\"peers\":[{\"id\":\"2\",\"isConnected\":true,\"addresses\":{\"http\":\"\(address)\"}}]"
+                    with: "\"peers\":[{\"id\":\"2\",\"connected\":true,\"addresses\":{\"http\":\"\(address)\"}}]"
                 )
             )
         }
@@ -134,12 +136,13 @@ struct AdminTests {
         try await server.stop()
     }
 
-    @Test func `digests are read under either name`() async throws {
+    @Test func `digests are asked of every node`() async throws {
         let digest = "[{\"group\":\"1\",\"shard\":\"0\",\"appliedIndex\":4,\"keys\":2,\"hash\":\"00\"}]"
-        let first = try await FakeHTTPServer.start { _ in (200, "{\"digests\":\(digest)}") }
-        let second = try await FakeHTTPServer.start { path in
-            path == "/admin/v1/digest" ? (200, "{\"shards\":\(digest)}") : (404, "")
+        @Sendable func answer(_ path: String) -> (Int, String) {
+            path == "/admin/v1/digest" ? (200, "{\"digests\":\(digest)}") : (404, "")
         }
+        let first = try await FakeHTTPServer.start { answer($0) }
+        let second = try await FakeHTTPServer.start { answer($0) }
         let client = KVClient(.init(endpoints: [], httpEndpoints: [first.endpoint, second.endpoint]))
         let comparison = DigestComparison(await client.digests(within: .seconds(30)))
         #expect(comparison.areEqual && comparison.keys == 2)

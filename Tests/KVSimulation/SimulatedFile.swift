@@ -9,6 +9,10 @@ final class FileNode {
     var content: [UInt8] = []
     /// What is on the disk for sure.
     var durable: [UInt8] = []
+    /// For how many bytes from the start there is room for sure; lost in a crash.
+    var reserved = 0
+    /// How many bytes of the disk it takes.
+    var bytesTaken: Int { max(content.count, reserved) }
     /// Sectors of `content` that may differ from the disk and that the next sync writes.
     var pendingSectors: Set<Int> = []
     /// Whether the size differs from the disk's and the next sync writes it.
@@ -29,6 +33,7 @@ final class FileNode {
     }
 
     func truncate(to size: Int) {
+        reserved = 0
         guard size != content.count else { return }
         // Whatever was there reads as zeros if the file grows again: the disk has to learn that too.
         markPending(from: min(size, content.count), to: max(size, content.count))
@@ -63,6 +68,7 @@ final class FileNode {
         case .random: settleRandomly(randomness, &statistics)
         }
         content = durable
+        reserved = 0
         pendingSectors = []
         hasPendingSize = false
     }
@@ -164,7 +170,7 @@ final class SimulatedFile: File, @unchecked Sendable {
         try checkUsable(.write)
         let start = Int(offset)
         try disk.change(.write, path) { () throws(FileError) in
-            let growth = max(0, start + bytes.count - node.content.count)
+            let growth = max(0, start + bytes.count - node.bytesTaken)
             let room = disk.room(for: growth)
             if room < growth {
                 // As the system does: what fits is written, and then there is no more.
@@ -190,6 +196,14 @@ final class SimulatedFile: File, @unchecked Sendable {
     func truncate(to size: UInt64) throws(FileError) {
         try checkUsable(.truncate)
         try disk.change(.truncate, path) { () throws(FileError) in node.truncate(to: Int(size)) }
+    }
+
+    func reserve(_ bytes: UInt64) throws(FileError) {
+        try checkUsable(.space)
+        let growth = Int(bytes) - node.bytesTaken
+        guard growth > 0 else { return }
+        guard disk.room(for: growth) == growth else { throw FileError(.space, path: path, reason: .noSpace) }
+        node.reserved = Int(bytes)
     }
 
     func close() {

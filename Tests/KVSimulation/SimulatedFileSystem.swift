@@ -296,7 +296,7 @@ package final class SimulatedFileSystem: FileSystem, @unchecked Sendable {
         var used = 0
         var seen: Set<ObjectIdentifier> = []
         root.walk(onDisk: false) { node in
-            if case .file(let file) = node, seen.insert(ObjectIdentifier(file)).inserted { used += file.content.count }
+            if case .file(let file) = node, seen.insert(ObjectIdentifier(file)).inserted { used += file.bytesTaken }
         }
         return min(bytes, max(0, capacity - used))
     }

@@ -45,17 +45,18 @@ struct Layer {
         "KVRESP": Layer(["KVBase", "KVService", "KVTelemetry"], foreign: nio.union(["Logging"])),
         "KVHTTP": Layer(
             ["KVBase", "KVService", "KVTelemetry"],
-            foreign: nio.union(["Logging", "Hummingbird", "HummingbirdCore", "HTTPTypes", "Foundation"])
+            foreign: nio.union(["NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(hummingbird)
         ),
-        // Glibc: `rename`, by which an import's journal is replaced whole.
-        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation", "Glibc"])),
+        // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
+        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation", "Glibc", "Dispatch"])),
         "KVConfiguration": Layer(["KVBase", "CLibYAML"], foreign: ["Foundation"]),
         "kvnode": Layer(
             [
                 "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
                 "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
             ],
-            foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation"])
+            // Glibc: what a process asks of its system, such as limits, signals and the end.
+            foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "Glibc"])
         ),
         "kvctl": Layer(
             ["KVBase", "KVClient", "KVConfiguration"],
@@ -68,5 +69,6 @@ struct Layer {
     static let everywhere: Set<String> = ["Synchronization", "Swift"]
 
     private static let collections: Set<String> = ["DequeModule", "OrderedCollections", "HeapModule"]
+    private static let hummingbird: Set<String> = ["Hummingbird", "HummingbirdCore", "HTTPTypes"]
     private static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
 }

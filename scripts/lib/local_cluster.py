@@ -77,6 +77,14 @@ def process_is_alive(pid):
         return False
 
 
+def process_arguments(pid):
+    """What a process was started with; nothing where there is none."""
+    try:
+        return [one for one in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") if one]
+    except OSError:
+        return []
+
+
 def yaml_text(value):
     return json.dumps(value)
 
@@ -117,9 +125,9 @@ class Node:
         """The process that runs this node now; None where there is none."""
         try:
             pid = int(self.pid_file.read_text())
-            arguments = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except (OSError, ValueError):
             return None
+        arguments = process_arguments(pid)
         # A number may be used again by another program: ours has our configuration among its arguments.
         return pid if process_is_alive(pid) and self.config.encode() in arguments else None
 
@@ -134,6 +142,9 @@ class Node:
         finally:
             log.close()
         self.pid_file.write_text(f"{process.pid}\n")
+        # For a moment at its start a program has no arguments that others can see, and `pid` would not know it.
+        while process.poll() is None and not process_arguments(process.pid):
+            time.sleep(POLL_SECONDS / 20)
         return process
 
     def signal(self, number):

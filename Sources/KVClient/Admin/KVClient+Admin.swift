@@ -45,16 +45,10 @@ extension KVClient {
     /// Reads all their data: give it time.
     public func digests(within limit: Duration) async -> [NodeAnswer<[ShardDigest]>] {
         struct Body: Decodable, Sendable {
-            let shards: [ShardDigest]
-
-            init(from decoder: any Decoder) throws {
-                let container = try decoder.container(keyedBy: MemberName.self)
-                let name = container.contains(MemberName("digests")) ? "digests" : "shards"
-                shards = try container.decode([ShardDigest].self, forKey: MemberName(name))
-            }
+            let digests: [ShardDigest]
         }
         let answers: [NodeAnswer<Body>] = await ask("/admin/v1/digest", configuration.httpEndpoints, limit)
-        return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.shards), elapsed: $0.elapsed) }
+        return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.digests), elapsed: $0.elapsed) }
     }
 
     private func ask<Value: Decodable & Sendable>(

@@ -55,11 +55,17 @@ public struct NodeStatus: Sendable, Equatable, Codable {
         /// Its addresses for clients by edge, `resp` and `http`.
         public var addresses: [String: String]
 
+        /// The names in JSON.
+        private enum CodingKeys: String, CodingKey {
+            case id, addresses
+            case isConnected = "connected"
+        }
+
         /// Reads what is there; a missing member has its empty value.
         public init(from decoder: any Decoder) throws {
             let container = try decoder.container(keyedBy: MemberName.self)
             id = container.text("id") ?? ""
-            isConnected = container.flag("isConnected") || container.flag("connected")
+            isConnected = container.flag("connected")
             addresses = try container.decodeIfPresent([String: String].self, forKey: MemberName("addresses")) ?? [:]
         }
     }
@@ -113,14 +119,21 @@ public struct NodeStatus: Sendable, Equatable, Codable {
     /// What storage did.
     public var storage: Storage
 
+    /// The names in JSON.
+    private enum CodingKeys: String, CodingKey {
+        case node, cluster, incarnation, alarms, groups, peers, storage
+        case softwareVersion = "version"
+        case isReady = "ready"
+    }
+
     /// Reads what is there; a missing member has its empty value.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: MemberName.self)
         node = container.text("node") ?? ""
         cluster = container.text("cluster") ?? ""
         incarnation = container.text("incarnation") ?? ""
-        softwareVersion = container.text("softwareVersion") ?? container.text("version") ?? ""
-        isReady = container.flag("isReady") || container.flag("ready")
+        softwareVersion = container.text("version") ?? ""
+        isReady = container.flag("ready")
         alarms = try container.list("alarms", of: LooseText.self).map(\.text)
         groups = try container.list("groups")
         peers = try container.list("peers")

@@ -1,7 +1,8 @@
 import Foundation
 
 /// A blocking TCP connection to this machine, with a time limit on each wait.
-final class Socket {
+// SENDABLE: a relay sends from one thread and receives on another, which a socket allows; nothing else is shared.
+final class Socket: @unchecked Sendable {
     struct Failure: Error, CustomStringConvertible {
         let description: String
     }
@@ -33,6 +34,9 @@ final class Socket {
         }
     }
 
+    /// A connection that was accepted; waits for as long as it takes.
+    init(accepted: Int32) { descriptor = accepted }
+
     deinit { close(descriptor) }
 
     static func loopback(_ port: Int) -> sockaddr_in {
@@ -53,6 +57,17 @@ final class Socket {
             sent += count
         }
     }
+
+    /// What has arrived, or nothing at the end; for who never asks for lines.
+    func receive() throws -> [UInt8] {
+        var piece = [UInt8](repeating: 0, count: 1 << 16)
+        let count = piece.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
+        guard count >= 0 else { throw Failure(description: "receive: \(String(cString: strerror(errno)))") }
+        return Array(piece[..<count])
+    }
+
+    /// Ends both directions; who waits for more hears of it.
+    func finish() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     /// Says that nothing more will be sent.
     func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
@@ -91,12 +106,30 @@ final class Socket {
             received.removeFirst(start)
             start = 0
         }
-        var piece = [UInt8](repeating: 0, count: 1 << 16)
-        let count = piece.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
-        guard count >= 0 else { throw Failure(description: "receive: \(String(cString: strerror(errno)))") }
-        received.append(contentsOf: piece[..<count])
-        return count > 0
+        let piece = try receive()
+        received += piece
+        return !piece.isEmpty
     }
+}
+
+/// A listening socket on a free port.
+final class Listener: Sendable {
+    let port: Int
+    private let descriptor: Int32
+
+    init() throws {
+        (descriptor, port) = try TakenPort.listen(backlog: 64)
+    }
+
+    deinit { close(descriptor) }
+
+    /// The next connection; nil once stopped.
+    func accept() -> Socket? {
+        let accepted = Glibc.accept(descriptor, nil, nil)
+        return accepted >= 0 ? Socket(accepted: accepted) : nil
+    }
+
+    func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 }
 
 /// A port on which somebody listens and never answers, for as long as this lives.
@@ -105,21 +138,26 @@ final class TakenPort {
     private let descriptor: Int32
 
     init() throws {
+        (descriptor, port) = try Self.listen(backlog: 1)
+    }
+
+    /// A descriptor that listens, and its port.
+    static func listen(backlog: Int32) throws -> (descriptor: Int32, port: Int) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        self.descriptor = descriptor
         var address = Socket.loopback(0)
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let bound = withUnsafeMutablePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && listen(descriptor, 1) == 0
+                bind(descriptor, $0, length) == 0 && Glibc.listen(descriptor, backlog) == 0
                     && getsockname(descriptor, $0, &length) == 0
             }
         }
-        port = Int(UInt16(bigEndian: address.sin_port))
-        // Once all is set, `deinit` closes what failed.
         guard bound else {
-            throw Socket.Failure(description: "bind: \(String(cString: strerror(errno)))")
+            let number = errno
+            close(descriptor)
+            throw Socket.Failure(description: "bind: \(String(cString: strerror(number)))")
         }
+        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
     }
 
     deinit { close(descriptor) }

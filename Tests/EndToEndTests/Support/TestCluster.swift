@@ -23,11 +23,20 @@ final class TestCluster: Sendable {
 
     /// Runs `body` with a cluster that is ready, and ends it whatever happens.
     ///
-    /// Where `body` fails, the ends of the nodes' logs
-    /// are attached to the failure.
-    static func run(nodes count: Int = 3, settings: [String] = [], _ body: (TestCluster) throws -> Void) throws {
+    /// Where `body` fails, the ends of the nodes' logs are attached to the failure. With `diskBytes`, each node's data has a
+    /// disk of that size of its own (see `SmallDisk`).
+    static func run(
+        nodes count: Int = 3,
+        settings: [String] = [],
+        diskBytes: Int? = nil,
+        _ body: (TestCluster) throws -> Void
+    ) throws {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
+        let disks = try diskBytes.map { bytes in
+            try (1...count).map { try SmallDisk(at: folder.file("n\($0)"), bytes: bytes) }
+        }
+        defer { for disk in disks ?? [] { disk.remove() } }
         let flags = settings.flatMap { ["--config-set", $0] }
         let started = try script(
             folder,
@@ -75,6 +84,26 @@ final class TestCluster: Sendable {
     func killLeader() throws -> Int {
         let printed = try script("kill", "leader")
         return try #require(Int(printed))
+    }
+
+    /// Starts all nodes anew, without data, in such a way that they reach each other through relays, by node; stop these.
+    func putRelaysBetween() throws -> [Int: PeerRelay] {
+        killAll()
+        var relays: [Int: PeerRelay] = [:]
+        for node in nodes {
+            relays[node.id] = try PeerRelay(to: node.peer)
+            try FileManager.default.removeItem(atPath: node.data)
+        }
+        for node in nodes {
+            var text = try String(contentsOfFile: node.config, encoding: .utf8)
+            for other in nodes {
+                let relay = try #require(relays[other.id])
+                text = text.replacingOccurrences(of: "\"127.0.0.1:\(other.peer)\"", with: "\"127.0.0.1:\(relay.port)\"")
+            }
+            try Data(text.utf8).write(to: URL(filePath: node.config))
+        }
+        try script("start")
+        return relays
     }
 
     /// The node that says it leads the data group; nil where none does.

@@ -5,7 +5,7 @@ import KVStorage
 import Testing
 
 /// Three shards with keys dealt out in turn, and internal rows that nobody may see.
-private func benchWithKeys(_ keys: [String]) throws -> (ApplyBench<MemoryRowStore>, [ShardReader<MemoryRowStore>]) {
+private func benchWithKeys(_ keys: [String]) throws -> (ApplyBench<MemoryRowStore>, [PinnedShard<MemoryRowStore>]) {
     let stores = (0..<3).map { _ in MemoryRowStore() }
     for store in stores {
         store.change {
@@ -22,7 +22,7 @@ private func benchWithKeys(_ keys: [String]) throws -> (ApplyBench<MemoryRowStor
             }
         )
     }
-    return (bench, bench.applier.shards.map(\.reader))
+    return (bench, bench.applier.shards.map { $0.pin() })
 }
 
 private func text(_ page: ScanPage) -> [String] { page.rows.map { String(decoding: $0.key, as: UTF8.self) } }
@@ -74,7 +74,7 @@ private let keys = (0..<20).map { "k" + String($0 + 10) } + ["a", "mortal1", "mo
     let stores = [MemoryRowStore()]
     let bench = ApplyBench(stores)
     for place in 0..<6 { try bench.run { $0.put("k\(place)", String(repeating: "x", count: 1 << 20)) } }
-    let shards = bench.applier.shards.map(\.reader)
+    let shards = bench.applier.shards.map { $0.pin() }
     let page = try ShardScan.page(ScanRequest(), over: shards, time: 0)
     #expect(page.rows.count == 4)
     #expect(page.hasMore)
@@ -82,14 +82,13 @@ private let keys = (0..<20).map { "k" + String($0 + 10) } + ["a", "mortal1", "mo
 }
 
 @Test func `expired keys are neither scanned nor counted, but hashed until they are swept`() throws {
-    let (bench, shards) = try benchWithKeys(keys)
-    let pinned = bench.applier.shards.map { $0.pin() }
-    let before = try ShardScan.digest(of: pinned[0], group: GroupID(1))
+    let (_, shards) = try benchWithKeys(keys)
+    let before = try ShardScan.digest(of: shards[0], group: GroupID(1))
     #expect(try ShardScan.count(over: shards, time: 4999) == 26)
     #expect(try ShardScan.count(over: shards, time: 5000) == 24)
     #expect(try !text(ShardScan.page(ScanRequest(), over: shards, time: 5000)).contains("mortal1"))
-    #expect(try ShardScan.digest(of: pinned[0], group: GroupID(1)) == before)
-    #expect(try pinned.reduce(0) { $0 + (try ShardScan.digest(of: $1, group: GroupID(1)).keys) } == 26)
+    #expect(try ShardScan.digest(of: shards[0], group: GroupID(1)) == before)
+    #expect(try shards.reduce(0) { $0 + (try ShardScan.digest(of: $1, group: GroupID(1)).keys) } == 26)
 }
 
 @Test func `a key that only the leader's clock calls expired asks for its time to be logged`() throws {

@@ -90,8 +90,8 @@ func `tablets that read every row from the disk agree with memory`(seed: UInt64)
         ScanRequest(start: Array("k2".utf8), limit: 10, keysOnly: true), ScanRequest(prefix: Array("k7".utf8)),
     ] {
         let time = bench.applier.loggedTime
-        let page = try ShardScan.page(request, over: bench.applier.shards.map(\.reader), time: time)
-        #expect(page == (try ShardScan.page(request, over: memory.applier.shards.map(\.reader), time: time)))
+        let page = try ShardScan.page(request, over: bench.applier.shards.map { $0.pin() }, time: time)
+        #expect(page == (try ShardScan.page(request, over: memory.applier.shards.map { $0.pin() }, time: time)))
     }
 }
 

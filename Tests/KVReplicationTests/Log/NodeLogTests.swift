@@ -73,6 +73,7 @@ struct NodeLogTests {
         }
         node.run()
         #expect((node.log?.segmentCount ?? 0) > 5)
+        // SENDABLE: the simulated node runs everything in one thread.
         final class Pages: @unchecked Sendable {
             var entries: [Entry] = []
             var pageCount = 0
@@ -249,6 +250,7 @@ struct NodeLogTests {
         let node = LogNode(seed: 13)
         try node.start()
         node.append(1, 1...3)
+        // SENDABLE: the simulated node runs everything in one thread.
         final class Closed: @unchecked Sendable { var error: LogError?? = .none }
         let closed = Closed()
         node.onHome { $0.close { closed.error = .some($0) } }
