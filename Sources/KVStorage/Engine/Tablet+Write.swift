@@ -36,6 +36,7 @@ extension Tablet {
         var sequence = firstSequence
         let memtable = active
         batch.bytes.withView { bytes in
+            if batch.count > 1, memtable.isWorthPrefetching { prefetch(bytes, in: memtable.list) }
             var cursor = WriteBatchCursor(bytes)
             while cursor.next({ kind, key, value in
                 if kind == EntryKind.deleteRange {
@@ -53,6 +54,16 @@ extension Tablet {
         options.shared.addMemtableBytes(memtable.chargeGrowth())
         activeBytes.store(before, ordering: .relaxed)
         visible.store(sequence - 1, ordering: .releasing)
+    }
+
+    /// Brings the nodes beside which the batch's keys belong into the cache.
+    private func prefetch(_ bytes: ByteView, in list: SkipList) {
+        var cursor = WriteBatchCursor(bytes)
+        list.prefetchPaths {
+            var key: ByteView?
+            _ = cursor.next { _, found, _ in key = found }
+            return key
+        }
     }
 
     private func sealIfFull() {

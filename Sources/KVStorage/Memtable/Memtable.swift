@@ -83,6 +83,9 @@ final class Memtable: @unchecked Sendable {
     /// Whether it holds neither keys nor range deletions (it may still carry a newer mark).
     var isEmpty: Bool { entryCount == 0 && !hasRanges.load(ordering: .acquiring) }
 
+    /// Whether it outgrew the processor's own cache, so that a search waits for memory.
+    var isWorthPrefetching: Bool { used > 256 << 10 }
+
     /// Whether `entries` entries with `bytes` of keys and values have room for certain.
     func fits(entries: Int, bytes: Int) -> Bool { used + Self.worstCase(entries: entries, bytes: bytes) <= capacity }
 
