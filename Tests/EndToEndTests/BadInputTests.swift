@@ -133,6 +133,38 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a length that does not fit the body changes nothing but its own request`() throws {
+            try TestCluster.run(nodes: 1) { cluster in
+                let port = cluster.nodes[0].http
+                func answer(to text: String) throws -> String {
+                    let socket = try Socket(port: port)
+                    try socket.send(Array(text.utf8))
+                    socket.finishSending()
+                    // A reset is a refusal too.
+                    return String(decoding: (try? socket.readToEnd()) ?? [], as: UTF8.self)
+                }
+                let put = "PUT /v1/kv/smuggled HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx"
+                let host = "HTTP/1.1\r\nHost: x\r\n"
+                // More than announced: the rest is no request.
+                let longer = try answer(to: "PUT /v1/kv/longer \(host)Content-Length: 2\r\n\r\nvalue and more")
+                #expect(longer.components(separatedBy: "HTTP/1.1 ").dropFirst(2).allSatisfy { $0.hasPrefix("400") })
+                // Two lengths, or a length and chunks: whoever stands in between may see another end than we do.
+                let unclear = [
+                    "PUT /v1/kv/unclear \(host)Content-Length: 0\r\nContent-Length: \(put.utf8.count)\r\n\r\n\(put)",
+                    "PUT /v1/kv/unclear \(host)Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n\(put)",
+                    "PUT /v1/kv/unclear \(host)Transfer-Encoding: chunked\r\n\r\nxyz\r\n\(put)",
+                    "PUT /v1/kv/unclear \(host)Transfer-Encoding: chunked\r\n\r\n5\r\nhalf",
+                ]
+                for text in unclear {
+                    let answer = try answer(to: text)
+                    #expect(answer.isEmpty || answer.hasPrefix("HTTP/1.1 400"), "\(text)\n\(answer)")
+                }
+                for key in ["unclear", "smuggled"] {
+                    #expect(try HTTPExchange.send("GET", "/v1/kv/\(key)", port: port).status == 404, "\(key)")
+                }
+            }
+        }
+
         @Test func `a peer that sends garbage is dropped and the cluster serves on`() throws {
             try TestCluster.run(nodes: 3) { cluster in
                 let garbage: [[UInt8]] = [

@@ -14,11 +14,15 @@ extension EndToEnd {
             private(set) var values: [String: [UInt8]] = [:]
             private var next = 0
 
-            /// Writes another value; returns the answer.
+            /// Writes another value, one that cannot be compressed; returns the answer.
             mutating func write(_ connection: RESPConnection, bytes: Int = 16 << 10) throws -> RESPConnection.Answer {
                 next += 1
                 let key = "key-\(next)"
-                let value = (0..<bytes).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ next) }
+                var state = UInt64(next)
+                let value = (0..<bytes).map { _ in
+                    state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                    return UInt8(truncatingIfNeeded: state >> 56)
+                }
                 let answer = try connection.ask([Array("SET".utf8), Array(key.utf8), value])
                 if answer == .ok { values[key] = value }
                 return answer

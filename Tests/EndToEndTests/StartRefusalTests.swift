@@ -9,6 +9,7 @@ extension EndToEnd {
             id: Int = 1,
             resp: Int? = nil,
             http: Int? = nil,
+            peer: Int? = nil,
             more: String = ""
         ) throws -> String {
             let ports = try TakenPort.free(3)
@@ -21,7 +22,7 @@ extension EndToEnd {
                 http:
                   listen: 127.0.0.1:\(http ?? ports[1])
                 peer:
-                  listen: 127.0.0.1:\(ports[2])
+                  listen: 127.0.0.1:\(peer ?? ports[2])
                 \(more)
                 """
             let file = folder.file("node\(id).yaml")
@@ -98,13 +99,16 @@ extension EndToEnd {
             #expect(command.text.contains { $0.isNumber })
         }
 
-        @Test(arguments: ["resp", "http"]) func `a port in use is an error that names it`(_ listener: String) throws {
+        @Test(arguments: ["resp", "http", "peer"]) func `a port in use is an error that names it`(
+            _ listener: String
+        ) throws {
             try Self.withFolder { folder in
                 let taken = try TakenPort()
                 let file = try Self.configuration(
                     folder,
                     resp: listener == "resp" ? taken.port : nil,
-                    http: listener == "http" ? taken.port : nil
+                    http: listener == "http" ? taken.port : nil,
+                    peer: listener == "peer" ? taken.port : nil
                 )
                 let command = try Command.run(Programs.kvnode, ["--config", file], within: 30)
                 #expect(command.code != 0)
@@ -142,6 +146,47 @@ extension EndToEnd {
                 #expect((command.errors + command.text).contains("node"), "\(command.everything)")
                 try cluster.script("start")
                 #expect(try cluster.askUntilServed(1, ["GET", "k"]) == .text("v"))
+            }
+        }
+
+        @Test func `a data directory of another cluster is refused`() throws {
+            try TestCluster.run(nodes: 1) { cluster in
+                let node = cluster.nodes[0]
+                #expect(try RESPConnection(port: node.resp).ask("SET", "k", "v") == .ok)
+                try cluster.script("stop")
+                let command = try Command.run(
+                    Programs.kvnode,
+                    ["--config", node.config, "--set", "cluster.name=another"],
+                    within: 30
+                )
+                #expect(command.code != 0)
+                #expect((command.errors + command.text).contains("cluster"), "\(command.everything)")
+                try cluster.script("start")
+                #expect(try RESPConnection(port: node.resp).ask("GET", "k") == .text("v"))
+            }
+        }
+
+        @Test func `a node of another cluster at a member's address is refused by the others, who serve on`() throws {
+            try TestCluster.run(nodes: 3) { cluster in
+                #expect(try RESPConnection(port: cluster.node(1).resp).ask("SET", "k", "v") == .ok)
+                try cluster.script("stop", "3")
+                let stranger = try cluster.node(3)
+                let file = URL(filePath: stranger.config)
+                let own = try String(contentsOf: file, encoding: .utf8)
+                let moved = own.replacingOccurrences(of: stranger.data, with: stranger.data + "-other")
+                try Data(moved.replacingOccurrences(of: "cluster:", with: "cluster:\n  name: other").utf8).write(
+                    to: file
+                )
+                _ = try cluster.tryScript("start", "3", "--no-wait")
+                let isRefused = Poll.until(30) { cluster.log(3, bytes: 100_000).contains("belongs to cluster") }
+                #expect(isRefused, "\(cluster.log(3))")
+                #expect(try cluster.askUntilServed(1, ["GET", "k"]) == .text("v"))
+                let ready = try? HTTPExchange.send("GET", "/readyz", port: stranger.http, within: 3)
+                #expect(ready?.status != 200)
+                try cluster.script("kill", "3")
+                try Data(own.utf8).write(to: file)
+                try cluster.script("start", "3")
+                #expect(try cluster.askUntilServed(3, ["GET", "k"]) == .text("v"))
             }
         }
 
