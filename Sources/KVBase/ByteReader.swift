@@ -51,7 +51,11 @@ package struct ByteReader {
 
     /// The next fixed-width little-endian number.
     /// - Throws: `truncated` where fewer bytes are left.
+    // Without these the callers in other modules run the generic code, which looks the number's type up for each number.
     @inlinable
+    @_specialize(where T == UInt16)
+    @_specialize(where T == UInt32)
+    @_specialize(where T == UInt64)
     package mutating func readLittleEndian<T: FixedWidthInteger>(_ type: T.Type = T.self) throws(DecodingError) -> T {
         let size = MemoryLayout<T>.size
         guard remaining >= size else { throw .truncated(offset: offset) }

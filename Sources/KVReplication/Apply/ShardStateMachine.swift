@@ -46,8 +46,6 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     private var replies: [StagedReply] = []
     /// Why replies of this entry failed.
     private var faults: [ServiceError] = []
-    private var keyBytes: [UInt8] = []
-    private var rowBytes: [UInt8] = []
 
     /// A state machine over a tablet.
     ///
@@ -198,6 +196,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         let time = staged.loggedTime
         let isLive = row.state == .present && !(row.expiresAt != 0 && row.expiresAt <= time)
         var answer = StagedReply(ordinal: command.ordinal, outcome: .done)
+        var rowCount = 0
         arena.withUnsafeBytes { arena in
             let stored = row.state == .present ? StoredValue(row, in: arena) : nil
             let decision = Decision(request, row: stored, time: time)
@@ -209,78 +208,62 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
                 answer.expiresAt = row.expiresAt
                 if decision.returnsPrevious { answer.value = row.bytes }
             }
-            composeRow(decision.change)
             guard !decision.change.isNone else { return }
-            // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica.
-            let size = request.key.count + rowBytes.count + 24
-            guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
-                answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
-                answer.fault = note(
-                    ServiceError(.overloaded, "one log entry rewrites too many bytes of shard \(shard); retry")
-                )
-                return
+            withUnsafeTemporaryAllocation(byteCount: NewRow.scratchBytes, alignment: 1) { scratch in
+                let row = NewRow(decision.change, version: staged.revision + 1, scratch)
+                // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica.
+                let size = request.key.count + row.count + 24
+                guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
+                    answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
+                    answer.fault = note(
+                        ServiceError(.overloaded, "one log entry rewrites too many bytes of shard \(shard); retry")
+                    )
+                    return
+                }
+                stagedBytes += size
+                write(request.key, row, &answer)
+                rowCount = row.count
             }
-            stagedBytes += size
-            write(request.key, decision.change, &answer)
         }
-        if isTracked, answer.changed { track(request.key, answer) }
+        if isTracked, answer.changed { track(request.key, rowCount, answer) }
         if wantsReply { replies.append(answer) }
     }
 
-    /// Puts the row that a change makes into `rowBytes`, with the next version.
-    private func composeRow(_ change: Decision.Change) {
-        rowBytes.removeAll(keepingCapacity: rowBytes.capacity <= 1 << 20)
-        switch change {
-        case .none, .remove: break
-        case .set(let first, let second, let expiresAt):
-            TabletRows.appendHeader(version: staged.revision + 1, expiresAt: expiresAt, to: &rowBytes)
-            rowBytes.append(contentsOf: first)
-            rowBytes.append(contentsOf: second)
-        case .setNumber(let number, let expiresAt):
-            TabletRows.appendHeader(version: staged.revision + 1, expiresAt: expiresAt, to: &rowBytes)
-            rowBytes.append(contentsOf: String(number).utf8)
-        }
-    }
-
-    private func write(_ key: UnsafeRawBufferPointer, _ change: Decision.Change, _ answer: inout StagedReply) {
+    private func write(_ key: UnsafeRawBufferPointer, _ row: NewRow, _ answer: inout StagedReply) {
         staged.revision += 1
         answer.changed = true
-        keyBytes.removeAll(keepingCapacity: true)
-        keyBytes.append(TabletRows.userPrefix)
-        keyBytes.append(contentsOf: key)
+        if let expiresAt = row.expiresAt {
+            batch.put(TabletRows.userPrefix, key, row.header, row.first, row.second)
+            answer.version = staged.revision
+            answer.expiresAt = expiresAt
+            if expiresAt != 0 { staged.flags.insert(.holdsExpiries) }
+        } else {
+            batch.delete(TabletRows.userPrefix, key)
+            answer.version = 0
+            answer.expiresAt = 0
+        }
         var hash = ContentHash(staged.chainedHash)
         hash.add(staged.revision)
-        keyBytes.withUnsafeBytes { key in
-            hash.add(key)
-            rowBytes.withUnsafeBytes { row in
-                hash.add(row)
-                if let expiresAt = change.expiresAt {
-                    batch.put(key, row)
-                    answer.version = staged.revision
-                    answer.expiresAt = expiresAt
-                    if expiresAt != 0 { staged.flags.insert(.holdsExpiries) }
-                } else {
-                    batch.delete(key)
-                    answer.version = 0
-                    answer.expiresAt = 0
-                }
-            }
+        let keyCount = key.count + 1
+        batch.withLast(keyCount + row.count) { bytes in
+            hash.add(UnsafeRawBufferPointer(rebasing: bytes[..<keyCount]))
+            hash.add(UnsafeRawBufferPointer(rebasing: bytes[keyCount...]))
         }
         staged.chainedHash = hash.value
     }
 
     /// Remembers the row just written, for the commands that follow.
-    private func track(_ key: UnsafeRawBufferPointer, _ answer: StagedReply) {
-        guard !rowBytes.isEmpty else {
+    private func track(_ key: UnsafeRawBufferPointer, _ rowCount: Int, _ answer: StagedReply) {
+        guard rowCount > 0 else {
             known[BorrowedKey(key)] = .absent
             return
         }
         let header = 1 + varintSize(answer.version) + (answer.expiresAt == 0 ? 0 : varintSize(answer.expiresAt))
-        arena.append(contentsOf: rowBytes)
+        batch.withLast(rowCount) { arena.append(contentsOf: $0) }
         known[BorrowedKey(key)] = KnownRow(
             version: answer.version,
             expiresAt: answer.expiresAt,
-            bytes: arena.count - rowBytes.count + header..<arena.count
+            bytes: arena.count - rowCount + header..<arena.count
         )
     }
 
@@ -385,6 +368,42 @@ private struct StagedReply {
     }
 }
 
+/// The row that a change makes, in parts: a header, then the user's bytes; of a removal nothing.
+///
+/// SAFETY: holds views into the payload, the arena and the scratch it was made with.
+private struct NewRow {
+    var header = UnsafeRawBufferPointer.empty
+    var first = UnsafeRawBufferPointer.empty
+    var second = UnsafeRawBufferPointer.empty
+    /// When it expires, 0 for never; nil where the row goes.
+    var expiresAt: UInt64?
+
+    var count: Int { header.count + first.count + second.count }
+
+    /// How much room the header needs at most, a number included.
+    static let scratchBytes = TabletRows.headerBytesMax + 20
+
+    init(_ change: Decision.Change, version: UInt64, _ scratch: UnsafeMutableRawBufferPointer) {
+        switch change {
+        case .none, .remove: break
+        case .set(let first, let second, let expiresAt):
+            self.expiresAt = expiresAt
+            self.first = first
+            self.second = second
+            let count = TabletRows.writeHeader(version: version, expiresAt: expiresAt, to: scratch)
+            header = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+        case .setNumber(let number, let expiresAt):
+            self.expiresAt = expiresAt
+            var count = TabletRows.writeHeader(version: version, expiresAt: expiresAt, to: scratch)
+            for digit in String(number).utf8 {
+                scratch[count] = digit
+                count += 1
+            }
+            header = UnsafeRawBufferPointer(rebasing: scratch[..<count])
+        }
+    }
+}
+
 /// A row of the entry at hand; its bytes are in the arena.
 private struct KnownRow {
     var version: UInt64
@@ -444,13 +463,5 @@ extension Decision.Change {
     fileprivate var isNone: Bool {
         if case .none = self { return true }
         return false
-    }
-
-    /// When the row that it writes expires; nil where it writes none.
-    fileprivate var expiresAt: UInt64? {
-        switch self {
-        case .none, .remove: nil
-        case .set(_, _, let expiresAt), .setNumber(_, let expiresAt): expiresAt
-        }
     }
 }

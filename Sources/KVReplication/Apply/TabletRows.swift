@@ -36,11 +36,30 @@ package enum TabletRows {
     /// The row key of one of the system's own rows.
     package static func internalKey(_ name: String) -> [UInt8] { [internalPrefix] + Array(name.utf8) }
 
-    /// Appends the value of a user's row, without the user's bytes, which follow.
-    static func appendHeader(version: UInt64, expiresAt: UInt64, to bytes: inout [UInt8]) {
-        bytes.append(expiresAt == 0 ? 0 : hasExpiry)
-        bytes.append(varint: version)
-        if expiresAt != 0 { bytes.append(varint: expiresAt) }
+    /// The most bytes before the user's own in a row.
+    static let headerBytesMax = 1 + 10 + 10
+
+    /// Writes the start of a user's row, which the user's bytes follow; returns its length.
+    ///
+    /// - Precondition: `place` has room for `headerBytesMax`.
+    static func writeHeader(version: UInt64, expiresAt: UInt64, to place: UnsafeMutableRawBufferPointer) -> Int {
+        var count = 0
+        func put(_ byte: UInt8) {
+            place[count] = byte
+            count += 1
+        }
+        func put(varint value: UInt64) {
+            var rest = value
+            while rest >= 0x80 {
+                put(UInt8(truncatingIfNeeded: rest) | 0x80)
+                rest >>= 7
+            }
+            put(UInt8(truncatingIfNeeded: rest))
+        }
+        put(expiresAt == 0 ? 0 : hasExpiry)
+        put(varint: version)
+        if expiresAt != 0 { put(varint: expiresAt) }
+        return count
     }
 }
 

@@ -58,6 +58,39 @@ package struct WriteBatch: Sendable {
         add(EntryKind.deleteRange, start, end)
     }
 
+    /// Sets a key whose parts, and its value's, lie apart: they are put together here and nowhere before.
+    ///
+    /// - Parameters:
+    ///   - keyPrefix: The key's first byte.
+    ///   - key: The rest of it.
+    ///   - header: The value's first bytes.
+    ///   - first: What follows them.
+    ///   - second: What follows that.
+    package mutating func put(
+        _ keyPrefix: UInt8,
+        _ key: UnsafeRawBufferPointer,
+        _ header: UnsafeRawBufferPointer,
+        _ first: UnsafeRawBufferPointer,
+        _ second: UnsafeRawBufferPointer
+    ) {
+        begin(EntryKind.put, keyPrefix, key, valueCount: header.count + first.count + second.count)
+        bytes.append(contentsOf: header)
+        bytes.append(contentsOf: first)
+        if !second.isEmpty { bytes.append(contentsOf: second) }
+    }
+
+    /// Removes a key whose first byte lies apart.
+    package mutating func delete(_ keyPrefix: UInt8, _ key: UnsafeRawBufferPointer) {
+        begin(EntryKind.delete, keyPrefix, key, valueCount: 0)
+    }
+
+    /// Shows the last `count` bytes staged: of a put the value, before that the key.
+    ///
+    /// - Precondition: So many bytes are staged.
+    package borrowing func withLast(_ count: Int, _ body: (UnsafeRawBufferPointer) -> Void) {
+        bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[($0.count - count)...])) }
+    }
+
     /// Sets a key.
     package mutating func put(_ key: [UInt8], _ value: [UInt8]) {
         key.withUnsafeBytes { key in value.withUnsafeBytes { put(key, $0) } }
@@ -85,6 +118,24 @@ package struct WriteBatch: Sendable {
 
     /// How many bytes are staged; at most `Limits.batchBytesMax` are taken.
     package var byteCount: Int { bytes.count }
+
+    /// Stages an operation but for its value, which must follow at once.
+    private mutating func begin(
+        _ kind: UInt8,
+        _ keyPrefix: UInt8,
+        _ key: UnsafeRawBufferPointer,
+        valueCount: Int
+    ) {
+        let keyCount = key.count + 1
+        precondition(keyCount <= Self.keyBytesMax, "key of \(keyCount) bytes, at most \(Self.keyBytesMax) are taken")
+        bytes.append(kind)
+        bytes.append(varint: UInt64(keyCount))
+        bytes.append(varint: UInt64(valueCount))
+        bytes.append(keyPrefix)
+        bytes.append(contentsOf: key)
+        count += 1
+        payloadBytes += keyCount + valueCount
+    }
 
     private mutating func add(_ kind: UInt8, _ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         precondition(key.count <= Self.keyBytesMax, "key of \(key.count) bytes, at most \(Self.keyBytesMax) are taken")
