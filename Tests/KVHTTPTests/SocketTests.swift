@@ -35,12 +35,11 @@ import Testing
             defer { group.cancelAll() }
             var iterator = addresses.makeAsyncIterator()
             let address = try #require(await iterator.next())
-            let collector = Collector()
+            let collector = Collector(sending: text)
             let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
                 .channelOption(.allowRemoteHalfClosure, value: true)
                 .channelInitializer { channel in channel.pipeline.addHandler(collector) }
                 .connect(to: address).get()
-            try await channel.writeAndFlush(ByteBuffer(string: text))
             // The server may have closed already; then there is nothing left to end.
             if ends { try? await channel.close(mode: .output) }
             return (try await collector.whole(channel), service)
@@ -116,7 +115,7 @@ import Testing
 
     @Test func `an idle connection is closed`() async throws {
         var settings = HTTPSettings()
-        settings.idleTimeout = .milliseconds(20)
+        settings.idleTimeout = .milliseconds(500)
         let (answer, _) = try await exchange("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n", settings: settings)
         #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"))
     }
@@ -135,11 +134,19 @@ extension String {
     fileprivate func components(of part: String) -> Int { ranges(of: part).count }
 }
 
-/// Collects what a client gets until the server closes.
+/// Sends as soon as there is a connection, and collects what a client gets until the server closes.
 private final class Collector: ChannelInboundHandler, Sendable {
     typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
 
+    private let request: String
     private let text = Mutex("")
+
+    init(sending request: String) { self.request = request }
+
+    func channelActive(context: ChannelHandlerContext) {
+        context.writeAndFlush(Self.wrapOutboundOut(ByteBuffer(string: request)), promise: nil)
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let part = String(buffer: Self.unwrapInboundIn(data))
