@@ -26,7 +26,6 @@ let packages: [String: Package3rd] = Dictionary(
         ),
         Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-        Package3rd(name: "SwiftCSV", url: "https://github.com/swiftcsv/SwiftCSV", from: "0.10.0"),
         Package3rd(name: "TextTable", url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
     ].map { ($0.name, $0) }
 )
@@ -136,7 +135,7 @@ let modules: [Module] = [
         "kvctl",
         .executable,
         ["KVBase", "KVClient", "KVConfiguration"],
-        arguments + [("SwiftCSV", "SwiftCSV"), ("TextTable", "TextTable")]
+        arguments + [("TextTable", "TextTable")]
     ),
 
     // What the tests stand on: the simulated disk, network and clock, and the linearizability checker.

@@ -61,7 +61,7 @@ struct Layer {
         "kvctl": Layer(
             ["KVBase", "KVClient", "KVConfiguration"],
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
-            foreign: ["ArgumentParser", "TextTable", "SwiftCSV", "Foundation", "Glibc", "Dispatch"]
+            foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
     ]
 

@@ -6,6 +6,7 @@ import Testing
 private let keptSeeds: [(seed: UInt64, what: String)] = [
     (4, "a data directory whose opening failed kept its lock"),
     (38, "a log that was cut behind an idle group was taken for a lost one"),
+    (50_530, "a leader that was elected again met callers of its own overwritten entries, and trapped"),
 ]
 
 @Suite("Whole clusters in simulation")

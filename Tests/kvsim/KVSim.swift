@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import KVBase
 import KVClusterSimulation
 import KVNode
@@ -39,6 +40,8 @@ struct KVSim: ParsableCommand {
     }
 
     func run() throws {
+        // What was printed before a crash is printed.
+        setvbuf(stdout, nil, _IOLBF, 0)
         var options = SimulationOptions()
         options.nodes = nodes
         options.operations = operations

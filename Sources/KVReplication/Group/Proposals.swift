@@ -66,7 +66,12 @@ struct Proposals {
 
     /// An entry is in the log and its callers wait for (index, term).
     mutating func wait(_ filled: Filling, index: LogIndex, term: Term) {
-        precondition(waiters.last.map { $0.index < index } ?? true, "waiter at \(index) out of order")
+        // Places that an earlier reign of this replica had filled and another leader took back.
+        while let last = waiters.last, last.index >= index {
+            waiters.removeLast()
+            forget(bytes: last.bytes)
+            fail(last)
+        }
         let deadline = filled.origins.last?.deadline ?? UInt64.max
         waiters.append(
             Waiter(index: index, term: term, bytes: filled.bytes, origins: filled.origins, deadline: deadline)
