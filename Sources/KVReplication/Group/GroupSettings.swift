@@ -19,7 +19,7 @@ package struct GroupSettings: Sendable {
     /// How many bytes may be proposed and not yet committed, waiting ones included; past it writes hear "overloaded".
     package var uncommittedBytesMax = 64 * 1024 * 1024
     /// How many writes of the own log may be under way before the next proposal waits and grows instead.
-    package var logWritesInFlightMax = 2
+    package var logWritesInFlightMax = 1
     /// How many reads may wait for their round.
     package var readsWaitingMax = 200_000
     /// How many scans and counts may wait for their index.
