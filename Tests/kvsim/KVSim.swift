@@ -40,8 +40,6 @@ struct KVSim: ParsableCommand {
     }
 
     func run() throws {
-        // What was printed before a crash is printed.
-        setvbuf(stdout, nil, _IOLBF, 0)
         var options = SimulationOptions()
         options.nodes = nodes
         options.operations = operations
@@ -53,6 +51,8 @@ struct KVSim: ParsableCommand {
                 let run = try Simulation.run(seed: seed, options)
                 totals.add(run)
                 if verbose { print("seed \(seed): ok \(run.ok), unknown \(run.unknown), crashes \(run.crashes)") }
+                // What was printed before a crash is on the terminal.
+                if verbose { fflush(nil) }
             } catch let violation as SimulationViolation {
                 print("seed \(seed): \(violation)")
                 if let bug {
