@@ -26,6 +26,15 @@ let packages: [String: Package3rd] = Dictionary(
         ),
         Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
         Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        Package3rd(name: "hdrhistogram-swift", url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        Package3rd(name: "swift-nio-ssl", url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        Package3rd(name: "grpc-swift-2", url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
+        Package3rd(
+            name: "grpc-swift-nio-transport",
+            url: "https://github.com/grpc/grpc-swift-nio-transport",
+            from: "2.9.2"
+        ),
+        Package3rd(name: "grpc-swift-protobuf", url: "https://github.com/grpc/grpc-swift-protobuf", from: "2.4.1"),
         Package3rd(name: "TextTable", url: "https://github.com/ordo-one/TextTable", from: "0.0.2"),
     ].map { ($0.name, $0) }
 )
@@ -138,6 +147,30 @@ let modules: [Module] = [
         arguments + [("TextTable", "TextTable")]
     ),
 
+    // What sstdump and walreplay share: verdicts, key formats, tables and JSON lines.
+    Module("KVInspection", .library, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVReplication", "KVService"]),
+    Module(
+        "sstdump",
+        .executable,
+        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVInspection"],
+        arguments + [("TextTable", "TextTable")]
+    ),
+    Module(
+        "walreplay",
+        .executable,
+        [
+            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication",
+            "KVInspection",
+        ],
+        arguments + [("TextTable", "TextTable")]
+    ),
+    Module(
+        "kvbench",
+        .executable,
+        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+        arguments + [("Histogram", "hdrhistogram-swift")]
+    ),
+
     // What the tests stand on: the simulated disk, network and clock, and the linearizability checker.
     Module(
         "KVSimulation",
@@ -164,6 +197,14 @@ let modules: [Module] = [
     Module("KVEnvironmentTests", .test, ["KVBase", "KVEnvironment", "KVSimulation", "KVPosix"]),
     Module("KVLogTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVSimulation", "KVPosix"]),
     Module("KVStorageTests", .test, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVSimulation", "KVPosix"]),
+    Module(
+        "KVInspectionTests",
+        .test,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVInspection",
+            "KVSimulation", "KVPosix",
+        ]
+    ),
     Module("KVRaftTests", .test, ["KVBase", "KVRaft"]),
     Module("KVShardingTests", .test, ["KVBase", "KVSharding"]),
     Module("KVServiceTests", .test, ["KVBase", "KVService"]),
