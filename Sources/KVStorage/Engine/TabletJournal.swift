@@ -206,53 +206,6 @@ final class TabletJournal {
 }
 
 extension Tablet {
-    /// Applies what the tablet's own log holds beyond the tables, and goes on with the log.
-    ///
-    /// Called by open, before any job runs.
-    func openJournal(synchronizes: Bool) throws(StorageError) {
-        let (identity, durable) = background.withLock { ($0.identity, $0.durableSequence) }
-        // Not while the log is read: what the manifest no longer needs and a crash left.
-        TabletJournal.removeSegments(options, before: background.withLock { $0.logNumber })
-        let contents = try TabletJournal.recover(options, identity: identity, durableSequence: durable) {
-            (batch, first, mark) throws(StorageError) in
-            // A batch without operations may have been before the flush: then the mark is in the manifest.
-            if batch.isEmpty, mark.appliedIndex <= active.mark.appliedIndex { return }
-            guard mark.appliedIndex >= active.mark.appliedIndex else {
-                throw .corruption(
-                    file: TabletJournal.directory(options),
-                    offset: 0,
-                    length: 0,
-                    what: "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
-                )
-            }
-            if !active.fits(bytes: batch.memtableBytes) || active.used >= options.memtableBytes {
-                try sealWhileRecovering(room: batch.memtableBytes)
-            }
-            apply(batch, firstSequence: first, mark: mark)
-        }
-        journal = try TabletJournal(options, identity: identity, synchronizes: synchronizes, after: contents)
-    }
-
-    /// Seals the active memtable; the workers flush it once the tablet is open.
-    ///
-    /// The log holds no more than the memtables that a crash met, so as many memtables hold the log. Where it is otherwise (the
-    /// tablet was opened with smaller ones), they are brought into tables here and now.
-    private func sealWhileRecovering(room: Int) throws(StorageError) {
-        while background.withLock({ state in
-            guard state.sealed.count >= options.sealedHardMax else { return false }
-            state.isFlushing = true
-            return true
-        }) {
-            runFlush()
-            switch state {
-            case .retrying(let error), .readOnly(let error), .damaged(let error): throw error
-            case .diskFull: throw .memtablesFull
-            case .healthy: break
-            }
-        }
-        try seal(room: room)
-    }
-
     /// Returns after every write so far is on stable storage (own log); nothing to do in the external mode.
     ///
     /// Home scheduler only.
