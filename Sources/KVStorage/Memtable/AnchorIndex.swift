@@ -25,7 +25,7 @@ struct AnchorIndex {
 
     func deallocate() { slots.deallocate() }
 
-    /// The anchor that was last remembered for such a hash; 0 where there is none. Its key may be another.
+    /// The anchor that was last remembered for such a hash, whose key may be another; 0 where there is none.
     @inline(__always)
     func candidate(_ hash: UInt64) -> UInt32 {
         let slot = slots[Int(truncatingIfNeeded: hash) & mask].load(ordering: .acquiring)

@@ -86,7 +86,9 @@ final class Memtable: @unchecked Sendable {
     /// The size of a large page of memory.
     private static let largePage = 2 << 20
 
-    /// A search touches pages all over the arena: in a tablet that is in use they are large ones. One that is idle takes little.
+    /// Makes the arena's pages large ones, where it is in use: a search touches many of them.
+    ///
+    /// An idle tablet takes little.
     private func useLargePages() {
         usesLargePages = true
         guard capacity > 2 * Self.largePage else { return }
