@@ -117,7 +117,8 @@ private struct NodeOpener {
         let shared = SharedResources(
             blockCacheBytes: settings.blockCacheBytes,
             tablesOpenMax: settings.tablet.tablesOpenMax,
-            memtableBytesMax: settings.tablet.memoryBudgetBytes
+            memtableBytesMax: settings.tablet.memoryBudgetBytes,
+            ballast: try Self.ballast(fileSystem, directory)
         )
         let reporter = FlushReporter(environment.home)
         var groups: [OpenedGroup] = []
@@ -191,6 +192,12 @@ private struct NodeOpener {
             home: environment.home,
             initial: { initialState(of: id) }
         )
+    }
+
+    /// Room to give back when the disk is full: a sixteenth of what is free, within bounds.
+    private static func ballast(_ fileSystem: any FileSystem, _ directory: String) throws(FileError) -> Ballast {
+        let free = try fileSystem.freeSpace(directory)
+        return Ballast(fileSystem, path: directory + "/ballast", bytes: min(max(free / 16, 1 << 20), 64 << 20))
     }
 
     private func initialState(of id: GroupID) -> GroupManifestState {

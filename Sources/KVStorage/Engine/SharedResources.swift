@@ -9,6 +9,8 @@ package final class SharedResources: Sendable {
     package let tableCache: TableCache
     /// How many bytes all memtables may take before the larger ones are sealed early.
     package let memtableBytesMax: Int
+    /// Room on the disk to give back when it is full.
+    package let ballast: Ballast?
     let scratches = ReadScratchPool()
     let arenas = ArenaPool()
     private let memtableBytesUsed = Atomic<Int>(0)
@@ -20,11 +22,13 @@ package final class SharedResources: Sendable {
     package init(
         blockCacheBytes: Int = 256 << 20,
         tablesOpenMax: Int = 512,
-        memtableBytesMax: Int = 512 << 20
+        memtableBytesMax: Int = 512 << 20,
+        ballast: Ballast? = nil
     ) {
         blockCache = BlockCache(bytesMax: blockCacheBytes)
         tableCache = TableCache(openMax: tablesOpenMax)
         self.memtableBytesMax = memtableBytesMax
+        self.ballast = ballast
     }
 
     /// The bytes in all memtables, sealed ones included.

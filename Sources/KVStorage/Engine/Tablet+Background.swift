@@ -73,6 +73,7 @@ extension Tablet {
     package func maintain() {
         scheduleWork()
         options.shared.trimArenas(options.clock.monotonicNanoseconds)
+        if options.shared.ballast?.isPresent == false { options.workers.submit { self.restoreBallast() } }
         if options.shared.shouldTrim() { options.workers.submit { SharedResources.trim() } }
         if environment.obsolete.hasAny { options.workers.submit { self.removeObsoleteFiles() } }
     }
