@@ -233,11 +233,19 @@ package final class Node: KeyValueService, @unchecked Sendable {
         for group in sortedGroups { group.stop("the node is stopping") }
         host.log.close { [self] error in
             if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
-            environment.background.submit { [self] in
-                directoryLock.release()
-                home.execute(completion)
+            closeFiles(of: sortedGroups[...]) { [self] in
+                environment.background.submit { [self] in
+                    directoryLock.release()
+                    home.execute(completion)
+                }
             }
         }
+    }
+
+    /// Closes the groups' tablets and manifests, one group after the other.
+    private func closeFiles(of groups: ArraySlice<GroupReplica>, _ completion: @escaping @Sendable () -> Void) {
+        guard let group = groups.first else { return completion() }
+        group.closeFiles { [self] in closeFiles(of: groups.dropFirst(), completion) }
     }
 
     var stoppingError: ServiceError {
