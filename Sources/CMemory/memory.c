@@ -1,3 +1,10 @@
 #include "CMemory.h"
 
-// All of it is in the header, so that it is inlined where it is used.
+#include <malloc.h>
+
+// The rest is in the header, so that it is inlined where it is used.
+
+unsigned long kv_heap_bytes(void) {
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
