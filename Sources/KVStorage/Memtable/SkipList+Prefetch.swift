@@ -71,8 +71,8 @@ extension SkipList {
                 if candidate != 0, candidate != known {
                     let place = list.base + Int(candidate)
                     kv_prefetch(place)
-                    kv_prefetch(place + 40)
-                    if level > 1 { kv_prefetch(place - (level &<< 2)) }
+                    kv_prefetch(place + 28)
+                    if level > 2 { kv_prefetch(place - (level &<< 2)) }
                     return true
                 }
                 level &-= 1
