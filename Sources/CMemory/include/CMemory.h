@@ -14,6 +14,9 @@ static inline void kv_prefetch(const void *address) { __builtin_prefetch(address
 /// How many bytes of the heap are handed out now.
 unsigned long kv_heap_bytes(void);
 
+/// Gives the pages that the allocator holds free back to the system.
+void kv_memory_trim(void);
+
 /// Asks for large pages where [address, address + length) is used; a hint, refused without consequence.
 static inline void kv_advise_large_pages(void *address, size_t length) {
   const uintptr_t page = (uintptr_t)2 << 20;

@@ -19,7 +19,13 @@ final class EngineSession: @unchecked Sendable {
     /// db_bench numbers its threads from 1 on through all its workloads; the number is added to the seed.
     private var threadNumber: UInt64 = 0
     private let workers: ThreadWorkerPool
-    private var opened: Tablet?
+    private var opened: Opened?
+
+    private struct Opened {
+        let tablet: Tablet
+        let queue: CommitQueue?
+    }
+
     private var opensSynchronized = false
     private let writing = Mutex<Void>(())
 
@@ -58,25 +64,30 @@ final class EngineSession: @unchecked Sendable {
 
     /// Closes the tablet; what is not in tables stays in its log.
     func close() {
-        guard let tablet = opened else { return }
+        guard let tablet = opened?.tablet else { return }
         opened = nil
         let done = DispatchSemaphore(value: 0)
         tablet.close { done.signal() }
         done.wait()
     }
 
-    /// Puts a batch, one thread at a time; waits where flushing does not keep up.
-    func write(_ batch: borrowing WriteBatch, to tablet: Tablet, _ tally: ThreadTally) -> Bool {
+    /// Puts a batch, through the tablet's queue or, where the tablet has no log of its own, one thread at a time.
+    ///
+    /// Waits where flushing does not keep up.
+    func write(_ batch: borrowing WriteBatch, _ tally: ThreadTally) -> Bool {
+        guard let opened else { return false }
         while true {
             do throws(StorageError) {
-                if settings.threads > 1 {
+                if let queue = opened.queue {
+                    try queue.write(batch)
+                } else {
                     let failure = writing.withLock { _ -> StorageError? in
-                        do throws(StorageError) { try tablet.write(batch, mark: TabletMark()) } catch { return error }
+                        do throws(StorageError) { try opened.tablet.write(batch, mark: TabletMark()) } catch {
+                            return error
+                        }
                         return nil
                     }
                     if let failure { throw failure }
-                } else {
-                    try tablet.write(batch, mark: TabletMark())
                 }
                 return true
             } catch {
@@ -88,6 +99,16 @@ final class EngineSession: @unchecked Sendable {
                 usleep(500)
                 tally.stallNanoseconds += nowNanoseconds() - start
             }
+        }
+    }
+
+    /// Starts to bring all that was written into tables.
+    func forceFlush(_ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void) throws {
+        guard let opened else { return }
+        if let queue = opened.queue {
+            try queue.asWriter { tablet in tablet.forceFlush { completion($0.map { _ in }) } }
+        } else {
+            opened.tablet.forceFlush { completion($0.map { _ in }) }
         }
     }
 
@@ -107,7 +128,7 @@ final class EngineSession: @unchecked Sendable {
             close()
             try? FileManager.default.removeItem(atPath: settings.directory)
         }
-        if let opened, opensSynchronized == synchronizes { return opened }
+        if let opened, opensSynchronized == synchronizes { return opened.tablet }
         close()
         let options = settings.options(synchronizes: synchronizes, workers: workers)
         let tablet: Tablet
@@ -116,7 +137,7 @@ final class EngineSession: @unchecked Sendable {
         } else {
             tablet = try Tablet.create(options)
         }
-        opened = tablet
+        opened = Opened(tablet: tablet, queue: settings.disablesLog ? nil : CommitQueue(tablet))
         opensSynchronized = synchronizes
         return tablet
     }

@@ -67,7 +67,7 @@ extension EngineSession {
             key.set(workload == .fillseq ? number : draw.next())
             batch.removeAll()
             values.withNext(settings.valueBytes) { batch.put(key.bytes, $0) }
-            guard write(batch, to: tablet, tally) else { return }
+            guard write(batch, tally) else { return }
             tally.bytes += UInt64(settings.keyBytes + settings.valueBytes)
             tally.finished()
         }
@@ -99,7 +99,7 @@ extension EngineSession {
             key.set(draw.next())
             batch.removeAll()
             values.withNext(settings.valueBytes) { batch.put(key.bytes, $0) }
-            guard write(batch, to: tablet, tally) else { return }
+            guard write(batch, tally) else { return }
         }
     }
 
@@ -178,9 +178,9 @@ extension EngineSession {
         tally.start()
         switch workload {
         case .flush:
-            try wait { done in tablet.forceFlush { done($0.map { _ in }) } }
+            try wait { done in try forceFlush(done) }
         case .compact:
-            try wait { done in tablet.forceFlush { done($0.map { _ in }) } }
+            try wait { done in try forceFlush(done) }
             try wait { done in tablet.compactAll(done) }
         default:
             while !tablet.isIdle { usleep(2000) }
@@ -190,11 +190,11 @@ extension EngineSession {
     }
 
     private func wait(
-        _ start: (@escaping @Sendable (Result<Void, StorageError>) -> Void) -> Void
+        _ start: (@escaping @Sendable (Result<Void, StorageError>) -> Void) throws -> Void
     ) throws {
         let slot = Mutex<Result<Void, StorageError>?>(nil)
         let done = DispatchSemaphore(value: 0)
-        start { result in
+        try start { result in
             slot.withLock { $0 = result }
             done.signal()
         }
