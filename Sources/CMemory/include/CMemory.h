@@ -11,6 +11,9 @@
 /// Tells the processor that the bytes at `address` will be read soon; never faults, changes nothing.
 static inline void kv_prefetch(const void *address) { __builtin_prefetch(address); }
 
+/// How many bytes of the heap are handed out now.
+unsigned long kv_heap_bytes(void);
+
 /// Gives the pages that the allocator holds free back to the system.
 void kv_memory_trim(void);
 

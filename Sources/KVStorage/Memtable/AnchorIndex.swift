@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// A cache: one slot for each hash, the last anchor to want it stays. What it does not know must be searched for. Each slot
 /// holds an anchor's place and eight bits of its key's hash, so that other keys are rarely looked at:
-/// `bits 0 … 23: offset / 8 · bits 24 … 31: hash`.
+/// `bits 0 … 23: offset / 4 · bits 24 … 31: hash`.
 ///
 /// One writer; any number of readers at the same time.
 ///
@@ -29,14 +29,14 @@ struct AnchorIndex {
     @inline(__always)
     func candidate(_ hash: UInt64) -> UInt32 {
         let slot = slots[Int(truncatingIfNeeded: hash) & mask].load(ordering: .acquiring)
-        return slot &>> 24 == UInt32(truncatingIfNeeded: hash &>> 56) ? (slot & 0xff_ffff) &<< 3 : 0
+        return slot &>> 24 == UInt32(truncatingIfNeeded: hash &>> 56) ? (slot & 0xff_ffff) &<< 2 : 0
     }
 
     /// Remembers an anchor that is in the list.
     @inline(__always)
     func remember(_ anchor: UInt32, _ hash: UInt64) {
-        guard anchor < 1 << 27 else { return }
-        let slot = UInt32(truncatingIfNeeded: hash &>> 56) &<< 24 | anchor &>> 3
+        guard anchor < 1 << 26 else { return }
+        let slot = UInt32(truncatingIfNeeded: hash &>> 56) &<< 24 | anchor &>> 2
         slots[Int(truncatingIfNeeded: hash) & mask].store(slot, ordering: .releasing)
     }
 

@@ -6,7 +6,8 @@ import Synchronization
 /// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time;
 ///    what a reader may see is bounded by sequence, not by this type.
 /// 2. The arena is address space reserved at once and committed as it is touched; it never grows: `fits` says whether
-///    a batch has room, and the tablet seals before it would not.
+///    a batch has room, and the tablet seals before it would not. Nodes with their keys go up from its start, rows with
+///    the values come down from its end: a search touches nodes only, so that more of them are in the processor's cache.
 /// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied
 ///    index of the first, from which the Raft log must be kept while this memtable is not on disk.
 ///
@@ -18,7 +19,10 @@ final class Memtable: @unchecked Sendable {
     let capacity: Int
 
     // Owned by the writer until the seal.
-    private(set) var used = SkipList.firstFree
+    /// Where the next node may start.
+    private var front = SkipList.firstFree
+    /// Where the last value starts.
+    private var back: Int
     private(set) var entryCount = 0
     private(set) var tombstoneCount = 0
     private(set) var mark: TabletMark
@@ -54,6 +58,7 @@ final class Memtable: @unchecked Sendable {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id
         self.capacity = capacity
+        back = capacity
         self.mark = mark
         self.lastSequence = lastSequence
         self.shared = shared
@@ -73,6 +78,11 @@ final class Memtable: @unchecked Sendable {
         list.index.deallocate()
         tails.deallocate()
     }
+
+    /// How many bytes of the arena are taken.
+    ///
+    /// Writer only.
+    var used: Int { front &+ (capacity &- back) }
 
     /// By how much it grew since the last call, now charged to the shared budget by the caller.
     ///
@@ -110,9 +120,9 @@ final class Memtable: @unchecked Sendable {
     /// Whether entries that take at most `bytes` bytes here have room.
     func fits(bytes: Int) -> Bool { used + bytes <= capacity }
 
-    /// The room that entries may take: their bytes, the node, a full tower, alignment.
+    /// The room that entries may take: their bytes, node and row, a full tower, alignment of both.
     static func worstCase(entries: Int, bytes: Int) -> Int {
-        bytes + entries * (SkipList.nodeHeader + 4 * (SkipList.heightMax - 1) + 8)
+        bytes + entries * (SkipList.nodeHeader + SkipList.rowHeader + 4 * (SkipList.heightMax - 1) + 12)
     }
 
     /// Notes that a batch with this mark is in.
@@ -157,6 +167,7 @@ final class Memtable: @unchecked Sendable {
             while level >= 0 {
                 let candidate = list.nextAnchor(current, level)
                 if candidate != known, candidate != 0 {
+                    list.prefetchBelow(current, level)
                     let order = compareBytes(list.key(candidate), key)
                     if order < 0 {
                         current = candidate
@@ -210,19 +221,23 @@ final class Memtable: @unchecked Sendable {
         _ value: ByteView,
         flag: UInt32
     ) -> UInt32 {
-        let node = (used &+ tower &+ 7) & ~7
-        let end = node &+ SkipList.nodeHeader &+ key.count &+ value.count
-        precondition(end <= capacity, "memtable of \(capacity) bytes overrun at \(end)")
-        used = end
+        let node = (front &+ tower &+ 3) & ~3
+        let end = node &+ SkipList.nodeHeader &+ key.count
+        let row = (back &- SkipList.rowHeader &- value.count) & ~7
+        precondition(end <= row, "memtable of \(capacity) bytes overrun at \(end), \(row)")
+        front = end
+        back = row
         let offset = UInt32(truncatingIfNeeded: node)
         let place = list.base + node
         place.storeBytes(of: UInt32(truncatingIfNeeded: key.count) | flag, toByteOffset: 4, as: UInt32.self)
-        place.storeBytes(of: tag, toByteOffset: 8, as: UInt64.self)
-        place.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 16, as: UInt32.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: row), toByteOffset: 8, as: UInt32.self)
+        (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
+        let rest = list.base + row
+        rest.storeBytes(of: tag, as: UInt64.self)
+        rest.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 8, as: UInt32.self)
         list.newestLink(offset).initialize(to: Atomic(0))
         list.newerLink(offset).initialize(to: Atomic(0))
-        (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
-        (place + (SkipList.nodeHeader &+ key.count)).copyMemory(from: value.base, byteCount: value.count)
+        (rest + SkipList.rowHeader).copyMemory(from: value.base, byteCount: value.count)
         return offset
     }
 
@@ -242,12 +257,11 @@ final class Memtable: @unchecked Sendable {
         return ranges.withLock { $0 }
     }
 
-    /// 1 … 12, each level a quarter of the one below.
+    /// 1 … 20, each level half of the one below.
     private func randomHeight() -> Int {
         randomState ^= randomState &<< 13
         randomState ^= randomState &>> 7
         randomState ^= randomState &<< 17
-        let zeros = (randomState | 1 &<< 40).trailingZeroBitCount
-        return min(1 &+ zeros &>> 1, SkipList.heightMax)
+        return 1 &+ (randomState | 1 &<< UInt64(SkipList.heightMax &- 1)).trailingZeroBitCount
     }
 }

@@ -101,7 +101,7 @@ extension SkipList {
                 candidate = list.nextAnchor(node, level)
                 if candidate != 0, candidate != known {
                     fetch(candidate)
-                    if level > 1 { kv_prefetch(list.base + (Int(candidate) &- (level &<< 2))) }
+                    if level > 2 { kv_prefetch(list.base + (Int(candidate) &- (level &<< 2))) }
                     return true
                 }
                 level &-= 1
@@ -121,7 +121,7 @@ extension SkipList {
         private func fetch(_ anchor: UInt32) {
             let place = list.base + Int(anchor)
             kv_prefetch(place)
-            kv_prefetch(place + 40)
+            kv_prefetch(place + 28)
         }
     }
 }
