@@ -48,7 +48,7 @@ enum Probe: String, CaseIterable, ExpressibleByArgument {
             "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(type)"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         let bytes = Array(request.utf8)
-        guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count else {
+        guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
             throw ProbeError("\(address) does not take a request")
         }
         var answer: [UInt8] = []
