@@ -6,7 +6,7 @@ extension Tablet {
     /// On a worker; one at a time.
     func runCompaction() {
         let work = background.withLock { state -> (CompactionPlan, Version, UInt64)? in
-            let plan = picker.plan(state.version) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
+            let plan = plan(state) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
             guard !state.isClosing, let plan else {
                 state.isCompacting = false
                 return nil
@@ -130,6 +130,7 @@ extension Tablet {
     private func compactionInstalled(_ result: Result<Void, StorageError>) {
         background.withLock { $0.isCompacting = false }
         if case .failure = result { counters.failures.add(1, ordering: .relaxed) }
+        noteRoom()
         scheduleWork()
     }
 

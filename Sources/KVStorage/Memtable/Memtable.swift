@@ -69,6 +69,7 @@ final class Memtable: @unchecked Sendable {
 
     deinit {
         shared.addMemtableBytes(-charged)
+        shared.noteFreed(used)
         list.base.deallocate()
         tails.deallocate()
     }
@@ -91,7 +92,10 @@ final class Memtable: @unchecked Sendable {
     var isWorthPrefetching: Bool { used > 256 << 10 }
 
     /// Whether `entries` entries with `bytes` of keys and values have room for certain.
-    func fits(entries: Int, bytes: Int) -> Bool { used + Self.worstCase(entries: entries, bytes: bytes) <= capacity }
+    func fits(entries: Int, bytes: Int) -> Bool { fits(bytes: Self.worstCase(entries: entries, bytes: bytes)) }
+
+    /// Whether entries that take at most `bytes` bytes here have room.
+    func fits(bytes: Int) -> Bool { used + bytes <= capacity }
 
     /// The room that entries may take: their bytes, the node, a full tower, alignment.
     static func worstCase(entries: Int, bytes: Int) -> Int {
