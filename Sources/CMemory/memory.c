@@ -1,3 +1,5 @@
 #include "CMemory.h"
 
-// All of it is in the header, so that it is inlined where it is used.
+#include <malloc.h>
+
+void kv_memory_trim(void) { malloc_trim(0); }

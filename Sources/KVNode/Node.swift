@@ -162,7 +162,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
         for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
         for group in sortedGroups {
             group.noteFlushes()
-            for hosted in group.tablets { hosted.tablet.maintain() }
+            for hosted in group.tablets {
+                hosted.tablet.flushIfDue()
+                hosted.tablet.maintain()
+            }
         }
     }
 

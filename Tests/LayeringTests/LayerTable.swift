@@ -25,7 +25,11 @@ struct Layer {
         "KVEnvironment": Layer(["KVBase"]),
         "KVPosix": Layer(["KVBase", "KVEnvironment"], foreign: ["Glibc"]),
         "KVLog": Layer(["KVBase", "KVEnvironment"]),
-        "KVStorage": Layer(["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"], foreign: collections),
+        // Glibc: the mutex and condition of the commit queue.
+        "KVStorage": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"],
+            foreign: collections.union(["Glibc"])
+        ),
         "KVRaft": Layer(["KVBase"], foreign: collections),
         "KVSharding": Layer(["KVBase"]),
         "KVService": Layer(["KVBase"]),

@@ -52,6 +52,14 @@ package final class BlockCache: Sendable {
         withExtendedLifetime(evicted) {}
     }
 
+    /// Lets go of the blocks of these files; returns how many bytes they took.
+    func removeAll(of uids: Set<UInt64>) -> Int {
+        shards.reduce(0) { sum, shard in
+            let evicted = shard.state.withLock { $0.removeAll(of: uids) }
+            return sum + evicted.reduce(0) { $0 + $1.charge }
+        }
+    }
+
     /// The charge of all blocks.
     package var bytes: Int { shards.reduce(0) { $0 + $1.state.withLock { $0.charge } } }
 
@@ -131,6 +139,18 @@ struct BlockCacheShard {
         buckets[bucket] = index
         pushNewest(index)
         charge += block.charge
+        return evicted
+    }
+
+    /// Removes the blocks of these files and returns them.
+    mutating func removeAll(of uids: Set<UInt64>) -> [Block] {
+        var evicted: [Block] = []
+        var index = newest
+        while index >= 0 {
+            let (key, older) = (slots[Int(index)].key, slots[Int(index)].older)
+            if uids.contains(key.uid) { remove(index, key.hash, &evicted) }
+            index = older
+        }
         return evicted
     }
 

@@ -75,6 +75,7 @@ extension Tablet {
         }
         // Only now may the next flush start: marks are told in order.
         background.withLock { $0.isFlushing = false }
+        noteRoom()
         scheduleWork()
     }
 

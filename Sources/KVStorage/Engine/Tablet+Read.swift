@@ -120,9 +120,29 @@ extension Tablet {
         )
     }
 
+    /// A cursor over the keys that begin with `prefix`, as of `snapshot` or now.
+    ///
+    /// As the other `makeIterator`.
+    package func makeIterator(
+        _ snapshot: Snapshot? = nil,
+        prefix: [UInt8],
+        fillCache: Bool = true
+    ) throws(StorageError) -> TabletIterator {
+        try makeIterator(snapshot, lower: prefix, upper: KeyPrefix.end(of: prefix), fillCache: fillCache)
+    }
+
     /// A read met bytes that are not what was written: the tablet says so from now on.
     func noteReadError(_ error: StorageError) {
         guard case .corruption = error else { return }
         enter(.damaged(error))
+    }
+}
+
+/// Bounds of the keys that begin alike.
+enum KeyPrefix {
+    /// The first key after all that begin with `prefix`; nil where none is.
+    static func end(of prefix: [UInt8]) -> [UInt8]? {
+        guard let last = prefix.lastIndex(where: { $0 < 0xff }) else { return nil }
+        return Array(prefix[..<last]) + [prefix[last] + 1]
     }
 }

@@ -31,6 +31,10 @@ package final class Tablet: @unchecked Sendable {
     let counters = TabletCounters()
     /// Set with `background.state` where writes must stop.
     let refusesWrites = Atomic<Bool>(false)
+    /// Finished tables are on their way in: nothing is written meanwhile.
+    let isIngesting = Atomic<Bool>(false)
+    /// Told, on whatever thread, when writers may find room again or will find none.
+    let roomObserver = Mutex<(@Sendable () -> Void)?>(nil)
 
     // Writer.
     var active: Memtable
@@ -154,6 +158,8 @@ struct BackgroundState: Sendable {
     /// No flush or install is tried before this time.
     var retryAt: UInt64 = 0
     var compactionRetryAt: UInt64 = 0
+    /// When a memtable was last sealed.
+    var sealedAtNanoseconds: UInt64 = 0
     /// Open has not finished: no job starts.
     var isRecovering = true
     var isClosing = false

@@ -80,7 +80,7 @@ final class MergeCursor {
         direction = .forward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = list.next(SkipList.head)
+                sources[position].node = list.first()
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekToFirst(&sources[position].block)
             }
@@ -93,7 +93,7 @@ final class MergeCursor {
         direction = .backward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = orNone(list.last())
+                sources[position].node = list.last()
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekToLast(&sources[position].block)
             }
@@ -121,7 +121,7 @@ final class MergeCursor {
         direction = .backward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = orNone(list.lastBefore(key, tag))
+                sources[position].node = list.lastBefore(key, tag)
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekBefore(key, tag, &sources[position].block)
             }
@@ -139,7 +139,7 @@ final class MergeCursor {
         }
         let position = Int(losers[0])
         if let list = sources[position].list {
-            sources[position].node = list.next(sources[position].node)
+            sources[position].node = list.entry(after: sources[position].node)
         } else {
             sources[position].block.next()
             if !sources[position].block.isValid { try turnBlock(position) }
@@ -156,8 +156,7 @@ final class MergeCursor {
         }
         let position = Int(losers[0])
         if let list = sources[position].list {
-            let head = heads[position]
-            sources[position].node = orNone(list.lastBefore(head.key, head.tag))
+            sources[position].node = list.entry(before: sources[position].node)
         } else {
             sources[position].block.previous()
             if !sources[position].block.isValid { try turnBlock(position) }
@@ -181,8 +180,6 @@ final class MergeCursor {
         turnKey.append(key)
         return tag
     }
-
-    private func orNone(_ node: UInt32) -> UInt32 { node == SkipList.head ? 0 : node }
 
     @inline(__always)
     private func refresh(_ position: Int) {

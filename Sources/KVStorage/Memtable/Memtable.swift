@@ -1,3 +1,4 @@
+import CMemory
 import Synchronization
 
 /// The newest writes of a tablet, sorted, in memory: a skip list in an arena, beside it the range deletions.
@@ -56,6 +57,9 @@ final class Memtable: @unchecked Sendable {
         self.lastSequence = lastSequence
         self.shared = shared
         let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
+        // A search touches pages all over a large arena. The first part stays in small ones: an idle tablet takes little.
+        let small = 2 << 20
+        if capacity > 2 * small { kv_advise_large_pages(memory + small, capacity - small) }
         list = SkipList(base: memory)
         for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
         tails = .allocate(capacity: SkipList.heightMax)
@@ -65,6 +69,7 @@ final class Memtable: @unchecked Sendable {
 
     deinit {
         shared.addMemtableBytes(-charged)
+        shared.noteFreed(used)
         list.base.deallocate()
         tails.deallocate()
     }
@@ -87,7 +92,10 @@ final class Memtable: @unchecked Sendable {
     var isWorthPrefetching: Bool { used > 256 << 10 }
 
     /// Whether `entries` entries with `bytes` of keys and values have room for certain.
-    func fits(entries: Int, bytes: Int) -> Bool { used + Self.worstCase(entries: entries, bytes: bytes) <= capacity }
+    func fits(entries: Int, bytes: Int) -> Bool { fits(bytes: Self.worstCase(entries: entries, bytes: bytes)) }
+
+    /// Whether entries that take at most `bytes` bytes here have room.
+    func fits(bytes: Int) -> Bool { used + bytes <= capacity }
 
     /// The room that entries may take: their bytes, the node, a full tower, alignment.
     static func worstCase(entries: Int, bytes: Int) -> Int {
@@ -109,23 +117,93 @@ final class Memtable: @unchecked Sendable {
     /// Inserts an entry.
     ///
     /// Writer only.
-    /// - Precondition: it fits, and no entry has this key and tag.
+    /// - Precondition: it fits, and no entry of this key has this tag or a newer one.
     func insert(_ key: ByteView, _ tag: UInt64, _ value: ByteView) {
+        entryCount &+= 1
+        if EntryKind.put != EntryTag.kind(tag) { tombstoneCount &+= 1 }
+        // Keys often arrive in order: then the predecessors are the last anchors of each level.
+        let tail = tails[0]
+        let order = tail == SkipList.head ? -1 : compareBytes(list.key(tail), key)
+        if order == 0 { return addVersion(tail, key, tag, value) }
+        if order < 0 {
+            let (node, height) = makeAnchor(key, tag, value)
+            for level in 0..<height {
+                list.link(node, level).initialize(to: Atomic(0))
+                list.link(tails[level], level).pointee.store(node, ordering: .releasing)
+                tails[level] = node
+            }
+            return
+        }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
+            var current = SkipList.head
+            var known: UInt32 = 0
+            var level = SkipList.heightMax - 1
+            while level >= 0 {
+                let candidate = list.nextAnchor(current, level)
+                if candidate != known, candidate != 0 {
+                    let order = compareBytes(list.key(candidate), key)
+                    if order < 0 {
+                        current = candidate
+                        continue
+                    }
+                    if order == 0 { return addVersion(candidate, key, tag, value) }
+                }
+                before[level] = current
+                known = candidate
+                level &-= 1
+            }
+            let (node, height) = makeAnchor(key, tag, value)
+            for level in 0..<height {
+                let after = list.nextAnchor(before[level], level)
+                list.link(node, level).initialize(to: Atomic(after))
+                list.link(before[level], level).pointee.store(node, ordering: .releasing)
+                if after == 0 { tails[level] = node }
+            }
+        }
+    }
+
+    /// A key's first version, not linked yet, with a tower of the height that is returned.
+    @inline(__always)
+    private func makeAnchor(_ key: ByteView, _ tag: UInt64, _ value: ByteView) -> (UInt32, Int) {
         let height = randomHeight()
-        let node = (used &+ 4 &* (height &- 1) &+ 7) & ~7
+        let node = place(above: 4 &* (height &- 1), key, tag, value, flag: 0)
+        return (node, height)
+    }
+
+    /// Hangs a newer version behind the anchor of its key.
+    @inline(__always)
+    private func addVersion(_ anchor: UInt32, _ key: ByteView, _ tag: UInt64, _ value: ByteView) {
+        let older = list.newest(anchor)
+        precondition(list.tag(older) < tag, "version \(tag) after \(list.tag(older))")
+        let node = place(above: 0, key, tag, value, flag: SkipList.versionBit)
+        list.link(node, 0).initialize(to: Atomic(older))
+        list.newestLink(anchor).pointee.store(node, ordering: .releasing)
+        list.newerLink(older).pointee.store(node, ordering: .releasing)
+    }
+
+    /// Takes room for a node, `tower` bytes below it, and fills it but for its links to others.
+    @inline(__always)
+    private func place(
+        above tower: Int,
+        _ key: ByteView,
+        _ tag: UInt64,
+        _ value: ByteView,
+        flag: UInt32
+    ) -> UInt32 {
+        let node = (used &+ tower &+ 7) & ~7
         let end = node &+ SkipList.nodeHeader &+ key.count &+ value.count
         precondition(end <= capacity, "memtable of \(capacity) bytes overrun at \(end)")
         used = end
-        entryCount &+= 1
-        if EntryKind.put != EntryTag.kind(tag) { tombstoneCount &+= 1 }
-
+        let offset = UInt32(truncatingIfNeeded: node)
         let place = list.base + node
-        place.storeBytes(of: UInt32(truncatingIfNeeded: key.count), toByteOffset: 4, as: UInt32.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: key.count) | flag, toByteOffset: 4, as: UInt32.self)
         place.storeBytes(of: tag, toByteOffset: 8, as: UInt64.self)
         place.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 16, as: UInt32.self)
+        list.newestLink(offset).initialize(to: Atomic(0))
+        list.newerLink(offset).initialize(to: Atomic(0))
         (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
         (place + (SkipList.nodeHeader &+ key.count)).copyMemory(from: value.base, byteCount: value.count)
-        link(UInt32(truncatingIfNeeded: node), height, key, tag)
+        return offset
     }
 
     /// Adds a range deletion.
@@ -142,40 +220,6 @@ final class Memtable: @unchecked Sendable {
     var rangeTombstones: RangeTombstoneSet? {
         guard hasRanges.load(ordering: .acquiring) else { return nil }
         return ranges.withLock { $0 }
-    }
-
-    private func link(_ node: UInt32, _ height: Int, _ key: ByteView, _ tag: UInt64) {
-        // Keys often arrive in order: then the predecessors are the last nodes of each level.
-        let tail = tails[0]
-        if tail == SkipList.head || list.precedes(tail, key, tag) {
-            for level in 0..<height {
-                list.link(node, level).initialize(to: Atomic(0))
-                list.link(tails[level], level).pointee.store(node, ordering: .releasing)
-                tails[level] = node
-            }
-            return
-        }
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
-            var current = SkipList.head
-            var known: UInt32 = 0
-            var level = SkipList.heightMax - 1
-            while level >= 0 {
-                let candidate = list.next(current, level)
-                if candidate != known, candidate != 0, list.precedes(candidate, key, tag) {
-                    current = candidate
-                } else {
-                    before[level] = current
-                    known = candidate
-                    level &-= 1
-                }
-            }
-            for level in 0..<height {
-                let after = list.next(before[level], level)
-                list.link(node, level).initialize(to: Atomic(after))
-                list.link(before[level], level).pointee.store(node, ordering: .releasing)
-                if after == 0 { tails[level] = node }
-            }
-        }
     }
 
     /// 1 … 12, each level a quarter of the one below.

@@ -48,20 +48,26 @@ extension SkipList {
         @inline(__always)
         init(_ key: ByteView, in list: SkipList) {
             self.key = key
-            candidate = list.next(SkipList.head, SkipList.heightMax &- 1)
+            candidate = list.nextAnchor(SkipList.head, SkipList.heightMax &- 1)
         }
 
         /// Looks at the candidate and finds the next; false where the search is over.
         @inline(__always)
         mutating func step(in list: SkipList) -> Bool {
-            if candidate != 0, candidate != known, compareBytes(list.key(candidate), key) < 0 {
+            var order = 1
+            if candidate != 0, candidate != known { order = compareBytes(list.key(candidate), key) }
+            if order < 0 {
                 node = candidate
+            } else if order == 0 {
+                // The next version is linked to the newest.
+                kv_prefetch(list.base + Int(list.newest(candidate)))
+                return false
             } else {
                 known = candidate
                 level &-= 1
             }
             while level >= 0 {
-                candidate = list.next(node, level)
+                candidate = list.nextAnchor(node, level)
                 if candidate != 0, candidate != known {
                     let place = list.base + Int(candidate)
                     kv_prefetch(place)
