@@ -29,7 +29,7 @@ struct KillTests {
         return (process.terminationStatus, output)
     }
 
-    @Test(.enabled(if: canRun), arguments: ["synced", "written", "external"])
+    @Test(.enabled(if: canRun), arguments: ["synced", "written", "queued", "external"])
     func `a killed process loses nothing that it acknowledged`(_ mode: String) throws {
         let result = try kill(mode, rounds: 12)
         #expect(result.code == 0, "\(result.output)")

@@ -51,6 +51,7 @@ enum LogTargets {
         let disk = SimulatedFileSystem()
         var input = FuzzInput(bytes)
         do {
+            try disk.createDirectory("log")
             let writer = try LogWriter.create(disk, path: "log/" + LogFormat.segmentName(1), identity: [7])
             while !input.isAtEnd {
                 let kind = LogRecordKind(rawValue: input.byte())
@@ -61,6 +62,8 @@ enum LogTargets {
         } catch { return }
         let world = SimulatedWorld(seed: 1)
         let domain = SimulatedDomain("fuzz")
+        var options = NodeLogOptions()
+        options.segmentBytes = 8192
         let opened = try? NodeLog.open(
             disk,
             directory: "log",
@@ -68,6 +71,7 @@ enum LogTargets {
             home: world.makeScheduler("home", in: domain),
             lane: world.makeScheduler("lane", in: domain),
             pool: world.makeWorkerPool("pool", in: domain),
+            options: options,
             cuts: [GroupID(1): LogCut(index: 3, term: 1)]
         )
         guard let (log, recovered) = opened else { return }

@@ -26,7 +26,7 @@ enum RecordTargets {
                 require(again == state, "a group's state does not come back")
             }
         case 5: consume(try? TabletMark(decoding: rest))
-        case 6: consume(try? WriteBatch(decoding: rest))
+        case 6: consume((try? StagedBatch(validating: rest))?.count)
         case 7: consume(try? ControllerCommand(rest))
         case 8: consume(try? ControllerState(rest))
         case 9:

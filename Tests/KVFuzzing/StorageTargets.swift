@@ -118,7 +118,8 @@ enum StorageTargets {
     static func readEdits(_ bytes: UnsafeRawBufferPointer) {
         let disk = SimulatedFileSystem()
         var input = FuzzInput(bytes)
-        do throws(LogError) {
+        do {
+            try disk.createDirectory("t")
             let writer = try LogWriter.create(disk, path: "t/" + ManifestFormat.name(1))
             while !input.isAtEnd { try writer.append(.versionEdit, input.piece()) }
             try writer.close()
@@ -138,6 +139,7 @@ enum StorageTargets {
         state.identity = 7
         state.nextFileNumber = 2
         do {
+            try disk.createDirectory("t/log")
             _ = try ManifestStore.write(disk, "t", number: 1, state: state)
             var identity: [UInt8] = []
             identity.append(littleEndian: UInt64(7))

@@ -4,9 +4,19 @@ import KVPosix
 import KVStorage
 
 /// Batches that follow from a seed and their number alone, so that whoever knows the number knows what a tablet must hold.
-struct Workload {
+struct Workload: Sendable {
     let seed: UInt64
-    static let keyCount = 3000
+    /// Whose it is: each writer has keys of its own.
+    let writer: Int
+    static let keyCount = 1500
+
+    init(seed: UInt64, writer: Int) {
+        self.seed = seed &+ UInt64(writer) &* 0x1000_0000_01b3
+        self.writer = writer
+    }
+
+    /// The row that holds the number of the writer's last batch.
+    var counterKey: [UInt8] { Array("count\(writer)".utf8) }
 
     enum Operation {
         case put(key: Int, value: [UInt8])
@@ -39,11 +49,12 @@ struct Workload {
 
     func fill(_ batch: inout WriteBatch, _ index: UInt64) {
         batch.removeAll()
+        batch.put(counterKey, withUnsafeBytes(of: index.littleEndian) { Array($0) })
         for operation in operations(index) {
             switch operation {
-            case .put(let key, let value): batch.put(Self.key(key), value)
-            case .delete(let key): batch.delete(Self.key(key))
-            case .deleteRange(let from, let to): batch.deleteRange(Self.key(from), Self.key(to))
+            case .put(let key, let value): batch.put(self.key(key), value)
+            case .delete(let key): batch.delete(self.key(key))
+            case .deleteRange(let from, let to): batch.deleteRange(self.key(from), self.key(to))
             }
         }
     }
@@ -63,9 +74,9 @@ struct Workload {
         return model
     }
 
-    static func key(_ number: Int) -> [UInt8] {
+    func key(_ number: Int) -> [UInt8] {
         let digits = String(number)
-        return Array(("key" + String(repeating: "0", count: 5 - digits.count) + digits).utf8)
+        return Array(("key\(writer)-" + String(repeating: "0", count: 5 - digits.count) + digits).utf8)
     }
 }
 
@@ -75,14 +86,18 @@ enum Mode: String, CaseIterable {
     case synced
     /// The tablet's own log, written at every write.
     case written
+    /// The same, by several threads at once through a commit queue.
+    case queued
     /// No log: what is flushed to tables is kept.
     case external
     /// A liar, for the test of the test: says that a write is kept before it is written.
     case lying
 
+    var writerCount: Int { self == .queued ? 4 : 1 }
+
     var durability: TabletOptions.Durability {
         switch self {
-        case .synced, .lying: .log(synchronizes: true)
+        case .synced, .queued, .lying: .log(synchronizes: true)
         case .written: .log(synchronizes: false)
         case .external: .external
         }
