@@ -38,6 +38,8 @@ package final class Tablet: @unchecked Sendable {
 
     // Writer.
     var active: Memtable
+    /// Whether what the next batch looks at was fetched already.
+    var isAnnounced = false
     var nextMemtableID: UInt64
     var journal: TabletJournal?
 
@@ -158,6 +160,8 @@ struct BackgroundState: Sendable {
     /// No flush or install is tried before this time.
     var retryAt: UInt64 = 0
     var compactionRetryAt: UInt64 = 0
+    /// Flushes and installs that failed since one succeeded.
+    var failuresInRow = 0
     /// When a memtable was last sealed.
     var sealedAtNanoseconds: UInt64 = 0
     /// Open has not finished: no job starts.

@@ -46,6 +46,7 @@ final class Memtable: @unchecked Sendable {
     private let shared: SharedResources
     /// What was added to the shared budget.
     private var charged = 0
+    private var usesLargePages = false
 
     init(
         id: UInt64,
@@ -61,11 +62,9 @@ final class Memtable: @unchecked Sendable {
         self.mark = mark
         self.lastSequence = lastSequence
         self.shared = shared
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
-        // A search touches pages all over a large arena. Both ends stay in small ones: an idle tablet takes little.
-        let small = 2 << 20
-        if capacity > 4 * small { kv_advise_large_pages(memory + small, capacity - 2 * small) }
-        list = SkipList(base: memory)
+        let alignment = capacity > 2 * Self.largePage ? Self.largePage : 64
+        let memory = shared.arenas.take(capacity, alignment: alignment)
+        list = SkipList(base: memory, index: AnchorIndex(capacity: capacity))
         for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
         tails = .allocate(capacity: SkipList.heightMax)
         tails.initialize(repeating: SkipList.head, count: SkipList.heightMax)
@@ -75,7 +74,8 @@ final class Memtable: @unchecked Sendable {
     deinit {
         shared.addMemtableBytes(-charged)
         shared.noteFreed(used)
-        list.base.deallocate()
+        shared.arenas.give(list.base, capacity)
+        list.index.deallocate()
         tails.deallocate()
     }
 
@@ -89,7 +89,20 @@ final class Memtable: @unchecked Sendable {
     /// Writer only.
     func chargeGrowth() -> Int {
         defer { charged = used }
+        if used > Self.largePage / 8, !usesLargePages { useLargePages() }
         return used - charged
+    }
+
+    /// The size of a large page of memory.
+    private static let largePage = 2 << 20
+
+    /// Makes the arena's pages large ones, where it is in use: a search touches many of them.
+    ///
+    /// An idle tablet takes little.
+    private func useLargePages() {
+        usesLargePages = true
+        guard capacity > 2 * Self.largePage else { return }
+        kv_use_large_pages(list.base, capacity, Self.largePage)
     }
 
     /// Whether nothing was written, not even a mark.
@@ -135,6 +148,7 @@ final class Memtable: @unchecked Sendable {
         let tail = tails[0]
         let order = tail == SkipList.head ? -1 : compareBytes(list.key(tail), key)
         if order == 0 { return addVersion(tail, key, tag, value) }
+        let hash = hashKey(key)
         if order < 0 {
             let (node, height) = makeAnchor(key, tag, value)
             for level in 0..<height {
@@ -142,8 +156,10 @@ final class Memtable: @unchecked Sendable {
                 list.link(tails[level], level).pointee.store(node, ordering: .releasing)
                 tails[level] = node
             }
-            return
+            return list.index.remember(node, hash)
         }
+        let anchor = list.index.candidate(hash)
+        if anchor != 0, compareBytes(list.key(anchor), key) == 0 { return addVersion(anchor, key, tag, value) }
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
             var current = SkipList.head
             var known: UInt32 = 0
@@ -157,7 +173,10 @@ final class Memtable: @unchecked Sendable {
                         current = candidate
                         continue
                     }
-                    if order == 0 { return addVersion(candidate, key, tag, value) }
+                    if order == 0 {
+                        addVersion(candidate, key, tag, value)
+                        return list.index.remember(candidate, hash)
+                    }
                 }
                 before[level] = current
                 known = candidate
@@ -170,6 +189,7 @@ final class Memtable: @unchecked Sendable {
                 list.link(before[level], level).pointee.store(node, ordering: .releasing)
                 if after == 0 { tails[level] = node }
             }
+            list.index.remember(node, hash)
         }
     }
 

@@ -52,6 +52,7 @@ struct SkipList {
     static let versionBit: UInt32 = 1 << 31
 
     let base: UnsafeMutableRawPointer
+    let index: AnchorIndex
 
     @inline(__always)
     func link(_ node: UInt32, _ level: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
@@ -162,6 +163,22 @@ struct SkipList {
             known = candidate
             level &-= 1
         }
+    }
+
+    /// The newest version of `key`, whose hash is `hash`, at or below `tag`; 0 where there is none.
+    @inline(__always)
+    func find(_ key: ByteView, _ hash: UInt64, _ tag: UInt64) -> UInt32 {
+        let anchor = index.candidate(hash)
+        if anchor == 0 || compareBytes(self.key(anchor), key) != 0 {
+            let node = firstNotBefore(key, tag)
+            return node != 0 && compareBytes(self.key(node), key) == 0 ? node : 0
+        }
+        var node = newest(anchor)
+        while self.tag(node) > tag {
+            if node == anchor { return 0 }
+            node = entry(after: node)
+        }
+        return node
     }
 
     /// The newest version at or below `tag`, or the entry after all of them.
