@@ -41,8 +41,7 @@ package final class TabletIterator: @unchecked Sendable {
                 }
             }
             if number == 0 {
-                for position in chosen {
-                    guard Self.mayHold(level, position, lower, upper) else { continue }
+                for position in chosen where Self.mayHold(level, position, lower, upper) {
                     runs.append(TableRun(level, position..<(position + 1), fillCache: fillCache))
                 }
             } else {
