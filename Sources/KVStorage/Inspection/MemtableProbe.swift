@@ -27,16 +27,6 @@ package final class MemtableProbe {
         memtable.insert(ByteView(key), EntryTag.make(sequence, EntryKind.put), ByteView(value))
     }
 
-    /// Walks to where each of the keys belongs, all in turns, as a tablet does before it applies a batch.
-    package func prefetch(_ keys: [UnsafeRawBufferPointer]) {
-        var position = 0
-        SkipList.prefetchPaths {
-            guard position < keys.count else { return nil }
-            defer { position += 1 }
-            return (memtable.list, ByteView(keys[position]))
-        }
-    }
-
     /// How many bytes of the process's heap are handed out now.
     package static var heapBytes: Int { Int(kv_heap_bytes()) }
 

@@ -35,7 +35,7 @@ final class MergeCursor {
     private let losers: UnsafeMutablePointer<Int32>
     private let memtables: [Memtable]
     private let runs: [TableRun]
-    private let turnKey = GrowBuffer(capacity: 256)
+    private let turnKey = GrowBuffer(capacity: 0)
     private var direction = Direction.forward
 
     private let newestOnly: Bool
@@ -53,7 +53,9 @@ final class MergeCursor {
         heads = .allocate(capacity: max(count, 1))
         losers = .allocate(capacity: max(count, 1))
         for (position, memtable) in memtables.enumerated() {
-            (sources + position).initialize(to: Source(list: memtable.list, block: BlockCursor(), run: nil))
+            (sources + position).initialize(
+                to: Source(list: memtable.list, block: BlockCursor(keyCapacity: 0), run: nil)
+            )
         }
         for (position, run) in runs.enumerated() {
             (sources + memtables.count + position)
