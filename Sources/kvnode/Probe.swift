@@ -3,7 +3,7 @@ import Glibc
 import KVConfiguration
 
 /// What `--probe` asks of the node that runs with the same configuration: for health checks of containers, which have no curl.
-enum Probe: String, CaseIterable, ExpressibleByArgument {
+enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
     /// Whether it runs.
     case livez
     /// Whether it serves.
@@ -48,7 +48,7 @@ enum Probe: String, CaseIterable, ExpressibleByArgument {
             "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(type)"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         let bytes = Array(request.utf8)
-        guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL.rawValue)) == bytes.count else {
+        guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
             throw ProbeError("\(address) does not take a request")
         }
         var answer: [UInt8] = []
@@ -73,7 +73,7 @@ enum Probe: String, CaseIterable, ExpressibleByArgument {
         var next = found
         while let candidate = next?.pointee {
             next = candidate.ai_next
-            let socket = socket(candidate.ai_family, candidate.ai_socktype, candidate.ai_protocol)
+            let socket = Glibc.socket(candidate.ai_family, candidate.ai_socktype, candidate.ai_protocol)
             guard socket >= 0 else { continue }
             var patience = timeval(tv_sec: 2, tv_usec: 0)
             let length = socklen_t(MemoryLayout<timeval>.size)
