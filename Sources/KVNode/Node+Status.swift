@@ -19,7 +19,7 @@ extension Node {
     ///
     /// Home scheduler.
     var currentStatus: NodeStatus {
-        NodeStatus(
+        var status = NodeStatus(
             node: settings.node,
             cluster: identity.cluster,
             incarnation: identity.incarnation,
@@ -36,6 +36,24 @@ extension Node {
             },
             storage: storageCounters
         )
+        status.slotRanges = slotRanges
+        status.addresses = settings.addresses
+        return status
+    }
+
+    /// Who serves which slots, neighbours of one group put together.
+    private var slotRanges: [NodeStatus.SlotRange] {
+        var ranges: [NodeStatus.SlotRange] = []
+        for number in 0..<shardMap.shardCount {
+            let shard = ShardID(UInt32(number))
+            let (slots, group) = (shardMap.slots(of: shard), shardMap.owner(of: shard).group)
+            if let last = ranges.indices.last, ranges[last].group == group {
+                ranges[last].last = slots.upperBound - 1
+            } else {
+                ranges.append(NodeStatus.SlotRange(first: slots.lowerBound, last: slots.upperBound - 1, group: group))
+            }
+        }
+        return ranges
     }
 
     /// Whether every group knows a leader and works here.

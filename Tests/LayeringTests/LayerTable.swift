@@ -67,6 +67,10 @@ struct Layer {
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
+        "kvbench": Layer(
+            ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
+        ),
     ]
 
     /// Imported by any module.

@@ -24,7 +24,9 @@ extension GroupReplica {
         isSweeping = true
         workers.submit { [weak self, home = host.home] in
             var sweeper = before
-            let result = Result { try sweeper.round(shard, time: time) }
+            let result = Result<(keys: [Sweeper.Expired], records: [[UInt8]]), any Error> {
+                (try sweeper.round(shard, time: time).found, try sweeper.recordRound(shard, time: time))
+            }
             let after = sweeper
             home.execute { [weak self] in self?.swept(shard.shard, epoch, after, result) }
         }
@@ -34,17 +36,18 @@ extension GroupReplica {
         _ shard: ShardID,
         _ epoch: Epoch,
         _ sweeper: Sweeper,
-        _ result: Result<(found: [Sweeper.Expired], isAtEnd: Bool), any Error>
+        _ result: Result<(keys: [Sweeper.Expired], records: [[UInt8]]), any Error>
     ) {
         isSweeping = false
         // A shard that cannot be read is found by whoever reads it; the sweep goes on with the next.
-        guard case .success(let round) = result else { return }
+        guard case .success(let found) = result else { return }
         sweepers[shard] = sweeper
-        guard core.role == .leader, stopReason == nil, !round.found.isEmpty else { return }
+        guard core.role == .leader, stopReason == nil, !found.keys.isEmpty || !found.records.isEmpty else { return }
         var entry = EntryBuilder()
-        for expired in round.found {
+        for expired in found.keys {
             entry.appendSweep(expired.key, version: expired.version, shard: shard, epoch: epoch)
         }
+        for record in found.records { entry.appendSweep(record: record, shard: shard, epoch: epoch) }
         // Where the log takes no more now, the next round finds them again.
         _ = try? propose(.commands, entry.take())
         host.turnEnd.ask()

@@ -30,10 +30,10 @@ package final class MemtableProbe {
     /// Walks to where each of the keys belongs, all in turns, as a tablet does before it applies a batch.
     package func prefetch(_ keys: [UnsafeRawBufferPointer]) {
         var position = 0
-        memtable.list.prefetchPaths {
+        SkipList.prefetchPaths {
             guard position < keys.count else { return nil }
             defer { position += 1 }
-            return ByteView(keys[position])
+            return (memtable.list, ByteView(keys[position]))
         }
     }
 
