@@ -9,6 +9,13 @@ struct Package3rd {
     let name: String
     let url: String
     let from: Version
+    /// Its optional parts; nil for those that it has by default.
+    var traits: Set<Package.Dependency.Trait>?
+
+    var dependency: Package.Dependency {
+        if let traits { return .package(url: url, from: from, traits: traits) }
+        return .package(url: url, from: from)
+    }
 }
 
 let packages: [String: Package3rd] = Dictionary(
@@ -18,14 +25,25 @@ let packages: [String: Package3rd] = Dictionary(
         Package3rd(name: "swift-log", url: "https://github.com/apple/swift-log", from: "1.16.2"),
         Package3rd(name: "swift-metrics", url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         Package3rd(name: "swift-nio", url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        Package3rd(name: "swift-protobuf", url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // Without the parts that need all of Foundation: linked in, its tables alone are 30 MB.
+        Package3rd(
+            name: "swift-protobuf",
+            url: "https://github.com/apple/swift-protobuf",
+            from: "1.39.0",
+            traits: []
+        ),
         Package3rd(
             name: "swift-service-lifecycle",
             url: "https://github.com/swift-server/swift-service-lifecycle",
             from: "2.13.0"
         ),
         Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-        Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        Package3rd(
+            name: "hummingbird",
+            url: "https://github.com/hummingbird-project/hummingbird",
+            from: "2.28.1",
+            traits: []
+        ),
         Package3rd(
             name: "hdrhistogram-swift",
             url: "https://github.com/HdrHistogram/hdrhistogram-swift",
@@ -338,9 +356,7 @@ let targets: [Target] = chosen.map { module in
 
 let package = Package(
     name: "kv",
-    dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0] }.map {
-        .package(url: $0.url, from: $0.from)
-    },
+    dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0]?.dependency },
     targets: targets,
     swiftLanguageModes: [.v6]
 )

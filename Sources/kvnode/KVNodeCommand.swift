@@ -37,7 +37,7 @@ struct KVNodeCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Prints every setting with where its value comes from, and ends.")
     var printConfig = false
 
-    @Option(name: .long, help: "Asks the node that runs with this configuration: livez, readyz, or hand-over; then ends.")
+    @Option(name: .long, help: "Asks the node that runs with this configuration, and ends: livez, readyz, hand-over.")
     var probe: Probe?
 
     /// The exit codes beside 0.

@@ -3,7 +3,7 @@ import Glibc
 import KVConfiguration
 
 /// What `--probe` asks of the node that runs with the same configuration: for health checks of containers, which have no curl.
-enum Probe: String, CaseIterable, ExpressibleByArgument {
+enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
     /// Whether it runs.
     case livez
     /// Whether it serves.
@@ -73,7 +73,7 @@ enum Probe: String, CaseIterable, ExpressibleByArgument {
         var next = found
         while let candidate = next?.pointee {
             next = candidate.ai_next
-            let socket = socket(candidate.ai_family, candidate.ai_socktype, candidate.ai_protocol)
+            let socket = Glibc.socket(candidate.ai_family, candidate.ai_socktype, candidate.ai_protocol)
             guard socket >= 0 else { continue }
             var patience = timeval(tv_sec: 2, tv_usec: 0)
             let length = socklen_t(MemoryLayout<timeval>.size)
