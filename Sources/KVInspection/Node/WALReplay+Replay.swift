@@ -160,7 +160,7 @@ private struct ReplaySource {
         _ end: WALReplay.ReplayEnd,
         _ tablets: [Tablet]
     ) throws(ToolFailure) -> (LogIndex, [String]) {
-        let held = tablets.map(\.report.mark.appliedIndex).max() ?? 0
+        let held = max(tablets.map(\.report.mark.appliedIndex).max() ?? 0, manifest.state?.cutIndex ?? 0)
         let state = log.groups[group]
         let logEnd = max(state?.lastIndex ?? 0, held)
         let committed = max(held, min(state?.hardState.commit ?? 0, logEnd))
@@ -249,8 +249,10 @@ private struct ReplaySource {
             }
             var entries: UInt64 = 0
             var failure: ApplyError?
-            if mark.appliedIndex < index {
-                try log.forEachEntry(group, from: mark.appliedIndex + 1, through: index) { entry throws(LogReadError) in
+            // Through the group's cut every tablet has what concerns it, though its mark may be older.
+            let held = max(mark.appliedIndex, manifest.state?.cutIndex ?? 0)
+            if held < index {
+                try log.forEachEntry(group, from: held + 1, through: index) { entry throws(LogReadError) in
                     do throws(ApplyError) {
                         guard entry.holdsChecksum(group: group) else {
                             throw ApplyError.unreadableEntry(
