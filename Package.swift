@@ -175,21 +175,22 @@ let modules: [Module] = [
     ),
 
     // What sstdump and walreplay share: verdicts, key formats, tables and JSON lines.
-    Module("KVInspection", .library, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVReplication", "KVService"]),
+    Module(
+        "KVInspection",
+        .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+    ),
     Module(
         "sstdump",
         .executable,
-        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVInspection"],
-        arguments + [("TextTable", "TextTable")]
+        ["KVPosix", "KVInspection"],
+        arguments
     ),
     Module(
         "walreplay",
         .executable,
-        [
-            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication",
-            "KVInspection",
-        ],
-        arguments + [("TextTable", "TextTable")]
+        ["KVPosix", "KVInspection"],
+        arguments
     ),
     Module(
         "kvbench",

@@ -71,6 +71,13 @@ struct Layer {
             ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
             foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
         ),
+        // docs/decisions/0013-the-tools-read-what-the-node-writes.md
+        "KVInspection": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+        ),
+        // Glibc: standard output and the exit code.
+        "sstdump": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
+        "walreplay": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
     ]
 
     /// Imported by any module.

@@ -13,7 +13,7 @@ package struct FlippedBit: Equatable, Sendable {
 }
 
 /// One thing that is wrong with a stored file, with what a person has to know about it.
-package struct InspectionFinding: Equatable, Sendable, CustomStringConvertible {
+package struct InspectionFinding: Error, Equatable, Sendable, CustomStringConvertible {
     /// The file.
     package var file: String
     /// Where the bad bytes start.
@@ -87,4 +87,7 @@ package struct InspectionReport: Equatable, Sendable {
     package var byteCount: UInt64 = 0
     /// Where a file ends in a write that was never acknowledged.
     package var tornTails: [String] = []
+
+    /// A report of nothing.
+    package init() {}
 }

@@ -89,6 +89,9 @@ package struct ManifestReport: Equatable, Sendable {
     package var tornTail: LogPlace?
     /// Whether the last process that had it open ended it.
     package var isClosed = false
+
+    /// A report of nothing.
+    package init() {}
 }
 
 /// Reads what says of which files a tablet consists, for tools; changes nothing.
@@ -105,7 +108,22 @@ package enum ManifestInspection {
         var report = ManifestReport()
         let currentPath = directory + "/" + ManifestStore.currentName
         let bytes: [UInt8]
-        do throws(FileError) { bytes = try fileSystem.readAll(currentPath) } catch {
+        do throws(FileError) {
+            let size = try fileSystem.size(currentPath)
+            guard size < 4096 else {
+                report.findings.append(
+                    InspectionFinding(
+                        file: currentPath,
+                        offset: 0,
+                        length: size,
+                        what: "\(size) bytes are no name of a MANIFEST",
+                        part: "CURRENT"
+                    )
+                )
+                return report
+            }
+            bytes = try fileSystem.readAll(currentPath)
+        } catch {
             if error.reason == .notFound {
                 report.findings.append(
                     InspectionFinding(

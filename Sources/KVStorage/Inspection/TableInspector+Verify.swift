@@ -6,6 +6,9 @@ package struct TableCounts: Equatable, Sendable {
     package var entries: UInt64 = 0
     /// Deletions among these.
     package var deletions: UInt64 = 0
+
+    /// Of nothing.
+    package init() {}
 }
 
 extension TableInspector {

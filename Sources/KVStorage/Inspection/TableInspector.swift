@@ -11,6 +11,14 @@ package struct InspectedEntry: Equatable, Sendable {
     package var isDeletion: Bool
     /// The stored value; empty for a deletion.
     package var value: [UInt8]
+
+    /// An entry with these parts.
+    package init(key: [UInt8], sequence: UInt64, isDeletion: Bool, value: [UInt8]) {
+        self.key = key
+        self.sequence = sequence
+        self.isDeletion = isDeletion
+        self.value = value
+    }
 }
 
 /// A deletion of every key in `start ..< end` that is older than `sequence`.
@@ -21,6 +29,13 @@ package struct InspectedRange: Equatable, Sendable {
     package var end: [UInt8]
     /// The sequence.
     package var sequence: UInt64
+
+    /// A deletion with these parts.
+    package init(start: [UInt8], end: [UInt8], sequence: UInt64) {
+        self.start = start
+        self.end = end
+        self.sequence = sequence
+    }
 }
 
 /// A block of a table.
