@@ -69,6 +69,14 @@ package enum TabletInspection {
         return report
     }
 
+    /// Reads every byte of one table and checks it.
+    ///
+    /// - Throws: `corruption`, `file`.
+    static func check(_ file: TableFile) throws(StorageError) {
+        var report = InspectionReport()
+        try verify(file, &report)
+    }
+
     private static func verify(_ file: TableFile, _ report: inout InspectionReport) throws(StorageError) {
         let reader = try file.openReader()
         report.tableCount += 1
