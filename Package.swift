@@ -228,7 +228,7 @@ let modules: [Module] = [
         ["KVBase", "KVRaft", "KVReplication", "KVPeer"],
         nioCore + [("NIOEmbedded", "swift-nio")]
     ),
-    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
+    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], logging + [("Metrics", "swift-metrics")]),
     Module(
         "KVRESPTests",
         .test,

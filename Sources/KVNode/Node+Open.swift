@@ -225,6 +225,7 @@ private struct NodeOpener {
         options.segmentBytes = settings.logSegmentBytes
         options.retainedBytes = settings.group.retainedLogBytes
         options.queueBytesMax = settings.group.uncommittedBytesMax * 2
+        options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)
         var bytes: [UInt8] = []
         bytes.append(littleEndian: identity.cluster.high)

@@ -376,6 +376,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         guard !isClosed, pending.contains(sequence) else { return }
         let slot = pending[sequence]
         settle(slot.access)
+        if reply.outcome == .failed { shared.reject(reply.error) }
         if let aggregate = slot.aggregate {
             aggregate.take(part: Int(tag & 0xfffff), reply, bytesMax: shared.settings.outputBytesMax)
             guard aggregate.remaining == 0 else { return }

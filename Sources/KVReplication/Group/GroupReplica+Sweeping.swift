@@ -8,14 +8,18 @@ import KVStorage
 
 extension GroupReplica {
     /// Looks at the next piece of the next shard; to be called about once a second.
-    package func sweep(on workers: any WorkerPool) {
+    ///
+    /// Where the last piece had many expired keys it goes on with that shard, and may be called five times as often to that
+    /// end alone (`isGoingOn`).
+    package func sweep(on workers: any WorkerPool, isGoingOn: Bool = false) {
+        if isGoingOn, !sweepFoundMany { return }
         guard core.role == .leader, stopReason == nil, !isSweeping, let shards = machine as? ShardGroupMachine else {
             return
         }
         let pinned = shards.pin()
         guard !pinned.isEmpty else { return }
+        if !sweepFoundMany { sweptShards += 1 }
         let place = sweptShards % pinned.count
-        sweptShards += 1
         let shard = pinned[place]
         let epoch = shard.mark.epoch
         let before = sweepers[shard.shard] ?? Sweeper()
@@ -37,9 +41,12 @@ extension GroupReplica {
         _ result: Result<(found: [Sweeper.Expired], isAtEnd: Bool), any Error>
     ) {
         isSweeping = false
+        sweepFoundMany = false
         // A shard that cannot be read is found by whoever reads it; the sweep goes on with the next.
         guard case .success(let round) = result else { return }
         sweepers[shard] = sweeper
+        // A piece that ended for the keys it found, not for the rows it looked at.
+        sweepFoundMany = !round.isAtEnd && round.found.count * 64 >= Sweeper.foundMax
         guard core.role == .leader, stopReason == nil, !round.found.isEmpty else { return }
         var entry = EntryBuilder()
         for expired in round.found {

@@ -22,6 +22,8 @@ struct BlockKey: Equatable {
 /// waits for readers. Any thread.
 package final class BlockCache: Sendable {
     private let shards: [Shard]
+    private let negatives = Atomic<UInt64>(0)
+    private let falsePositives = Atomic<UInt64>(0)
     /// How many bytes of blocks are kept at most.
     package let bytesMax: Int
 
@@ -69,6 +71,22 @@ package final class BlockCache: Sendable {
             shard.state.withLock { (sum.hits + $0.hits, sum.misses + $0.misses) }
         }
     }
+
+    /// Counts a table that its filter spared a lookup.
+    ///
+    /// Not a locked addition: it is on the path of every read, and of two threads that count at once one may be lost.
+    @inline(__always)
+    func countFilterNegative() {
+        negatives.store(negatives.load(ordering: .relaxed) &+ 1, ordering: .relaxed)
+    }
+
+    /// Counts a table that was searched in vain although its filter let the key through.
+    func countFalsePositive() { falsePositives.add(1, ordering: .relaxed) }
+
+    /// Tables that filters spared lookups, about.
+    package var filterNegatives: UInt64 { negatives.load(ordering: .relaxed) }
+    /// Tables that lookups searched in vain.
+    package var filterFalsePositives: UInt64 { falsePositives.load(ordering: .relaxed) }
 }
 
 /// One shard: a chained hash table and a list by last use, both as indexes into one array of slots.

@@ -36,12 +36,15 @@ extension Tablet {
             makeNumber: { self.makeFileNumber() },
             isCancelled: { self.isClosing }
         )
+        let held = snapshots.sequences
+        // A snapshot taken from here on sees all of a sealed memtable.
+        let newestOnly = !held.contains { $0 < memtable.lastSequence }
         let rules = DropRules(
-            snapshots: snapshots.sequences,
+            snapshots: held,
             ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]),
             below: nil
         )
-        return try writing.run(MergeCursor(memtables: [memtable], runs: []), rules)
+        return try writing.run(MergeCursor(memtables: [memtable], runs: [], newestOnly: newestOnly), rules)
     }
 
     private func install(_ memtable: Memtable, _ tables: [TableMetadata]) {

@@ -93,7 +93,7 @@ extension Tablet {
                     throw .file(error)
                 }
                 files.append(file)
-                try TabletInspection.check(file)
+                try check(file)
                 if isClosing { throw .closed }
             }
             do throws(FileError) { try options.fileSystem.synchronizeDirectory(options.directory) } catch {
@@ -124,6 +124,23 @@ extension Tablet {
                 if hasTurn { self.background.withLock { $0.isCompacting = false } }
                 self.endIngest(result.map { Ingested(mark: mark, lastSequence: sequence) }, mark, completion)
             }
+        )
+    }
+
+    /// Reads every byte of a table and holds it against its metadata.
+    private func check(_ file: TableFile) throws(StorageError) {
+        let expected = InspectedTable(VersionEdit.Added(level: 0, table: file.metadata), in: options.directory)
+        let inspector: TableInspector
+        do throws(FileError) {
+            inspector = try TableInspector(options.fileSystem, path: file.path, expected: expected)
+        } catch { throw .file(error) }
+        _ = inspector.verify()
+        guard let finding = inspector.findings.first else { return }
+        throw .corruption(
+            file: finding.file,
+            offset: finding.offset,
+            length: finding.length,
+            what: finding.what
         )
     }
 

@@ -40,6 +40,8 @@ package final class Tablet: @unchecked Sendable {
 
     // Writer.
     var active: Memtable
+    /// Whether what the next batch looks at was fetched already.
+    var isAnnounced = false
     var nextMemtableID: UInt64
     var journal: TabletJournal?
 

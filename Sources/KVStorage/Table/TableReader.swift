@@ -81,11 +81,16 @@ final class TableReader: Sendable {
 
     /// The newest entry of `key` at or before the sequence of `seekTag`.
     func find(_ key: ByteView, _ hash: UInt64, _ seekTag: UInt64, memoryOnly: Bool) throws(StorageError) -> Lookup {
-        guard BloomFilter.mayContain(filter.base, filterLines, filterProbes, hash) else { return .absent }
+        guard BloomFilter.mayContain(filter.base, filterLines, filterProbes, hash) else {
+            cache.countFilterNegative()
+            return .absent
+        }
         guard let handle = try blockHandle(for: key) else { return .absent }
         guard let block = try dataBlock(handle, memoryOnly: memoryOnly) else { return .needsDisk }
         switch BlockSearch.newest(block.view, key, seekTag) {
-        case .absent: return .absent
+        case .absent:
+            cache.countFalsePositive()
+            return .absent
         case .found(let tag, let value): return .found(tag: tag, value: value, pin: block)
         case .corrupt: throw corrupt(handle, "entries do not parse")
         }
