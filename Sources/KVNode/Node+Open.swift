@@ -197,7 +197,7 @@ private struct NodeOpener {
     /// Room to give back when the disk is full: a sixteenth of what is free, within bounds.
     private static func ballast(_ fileSystem: any FileSystem, _ directory: String) throws(FileError) -> Ballast {
         let free = try fileSystem.freeSpace(directory)
-        return Ballast(fileSystem, path: directory + "/ballast", bytes: min(max(free / 16, 1 << 20), 64 << 20))
+        return Ballast(fileSystem, path: directory + "/room", bytes: min(max(free / 16, 1 << 20), 64 << 20))
     }
 
     private func initialState(of id: GroupID) -> GroupManifestState {

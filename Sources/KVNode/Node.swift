@@ -158,7 +158,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
         snapshots.tick(now: now)
         tickCount += 1
         if tickCount % 20 == 0 { maintain() }
-        if tickCount % 100 == 0 { for group in sortedGroups { group.sweep(on: environment.background) } }
+        if tickCount % 20 == 0 {
+            let isGoingOn = tickCount % 100 != 0
+            for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
+        }
         initializeController()
         retryWaiting()
         turnEnd.ask()

@@ -58,6 +58,8 @@ package final class GroupReplica: @unchecked Sendable {
     /// The term in which a command to the controller was proposed.
     var controlTerm: Term = 0
     var sweptShards = 0
+    /// The last piece had many expired keys: the same shard is next.
+    var sweepFoundMany = false
     var sweepers: [ShardID: Sweeper] = [:]
     /// The newest write that is durable here.
     private var durableTicket: UInt64 = 0

@@ -81,6 +81,32 @@ package final class CommitQueue: @unchecked Sendable {
         tablet.maintain()
     }
 
+    /// Takes finished tables in (`Tablet.ingest`) and returns the applied index that they took.
+    ///
+    /// Any thread; sleeps until they are in.
+    package func ingest(_ tables: [FinishedTable]) throws(StorageError) -> LogIndex {
+        let outcome = IngestOutcome()
+        try asWriter { (tablet) throws(StorageError) in
+            let mark = TabletMark(appliedIndex: tablet.mark.appliedIndex + 1)
+            tablet.ingest(tables, mark: mark) { [gate, room] result in
+                gate.lock()
+                outcome.result = result
+                room.broadcast()
+                gate.unlock()
+            }
+        }
+        gate.lock()
+        while outcome.result == nil { gate.wait(for: room) }
+        let result = outcome.result
+        gate.unlock()
+        return try result?.get().appliedIndex ?? 0
+    }
+
+    // SENDABLE: guarded by the queue's gate.
+    private final class IngestOutcome: @unchecked Sendable {
+        var result: Result<TabletMark, StorageError>?
+    }
+
     // MARK: In and out
 
     /// Puts a request into the queue; returns when it leads or is done.

@@ -235,6 +235,8 @@ extension Tablet {
             if let sequence = install.edit.lastSequence { state.durableSequence = sequence }
             if let logNumber = install.edit.logNumber { state.logNumber = max(state.logNumber, logNumber) }
             publishView(state, active: state.active)
+            // With the lock held: no view in which a compaction took these tables up comes before.
+            if let sequence = install.visibleSequence { visible.store(sequence, ordering: .releasing) }
             state.installs.removeFirst()
             guard let id = install.memtable?.id else { return [] }
             let ready = state.flushWaiters.filter { $0.memtableID <= id }

@@ -35,6 +35,7 @@ extension Tablet {
     func prepare(memtableBytes: Int) throws(StorageError) {
         if refusesWrites.load(ordering: .acquiring) { throw refusal() }
         if isIngesting.load(ordering: .acquiring) { throw .ingesting }
+        adoptIngested()
         if !active.fits(bytes: memtableBytes) { try seal(room: memtableBytes) }
     }
 

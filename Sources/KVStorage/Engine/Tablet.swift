@@ -33,6 +33,8 @@ package final class Tablet: @unchecked Sendable {
     let refusesWrites = Atomic<Bool>(false)
     /// Finished tables are on their way in: nothing is written meanwhile.
     let isIngesting = Atomic<Bool>(false)
+    /// Tables that were taken in and that the writer has not taken notice of yet.
+    let ingested = Mutex<Ingested?>(nil)
     /// Told, on whatever thread, when writers may find room again or will find none.
     let roomObserver = Mutex<(@Sendable () -> Void)?>(nil)
 
@@ -70,7 +72,7 @@ package final class Tablet: @unchecked Sendable {
     /// The mark of the last batch.
     ///
     /// Home scheduler only.
-    package var mark: TabletMark { active.mark }
+    package var mark: TabletMark { ingested.withLock { $0?.mark } ?? active.mark }
 
     /// The mark that a crash now would come back to (external durability).
     ///
@@ -203,5 +205,7 @@ struct PendingInstall: Sendable {
     let added: [(level: Int, file: TableFile)]
     /// The memtable whose content the edit makes durable.
     let memtable: Memtable?
+    /// What readers see once the edit counts, where that is more than before.
+    var visibleSequence: UInt64?
     let completion: @Sendable (Result<Void, StorageError>) -> Void
 }

@@ -137,6 +137,16 @@ final class Memtable: @unchecked Sendable {
         self.lastSequence = lastSequence
     }
 
+    /// Takes over what finished tables brought.
+    ///
+    /// Writer only.
+    /// - Precondition: nothing was written to it.
+    func adopt(mark: TabletMark, lastSequence: UInt64) {
+        precondition(isClean, "tables were taken in under a memtable that was written to")
+        self.mark = mark
+        self.lastSequence = lastSequence
+    }
+
     /// Inserts an entry.
     ///
     /// Writer only.
