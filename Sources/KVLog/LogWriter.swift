@@ -436,7 +436,9 @@ package final class LogWriter {
     }
 
     /// Cuts what stands behind the end of each older segment, now that the new one's header says where they end: zeros that were
-    /// filled ahead, or a torn tail. From then on every byte of them is proven by a checksum.
+    /// filled ahead, or a torn tail.
+    ///
+    /// From then on every byte of them is proven by a checksum.
     private static func cutSlack(_ fileSystem: any FileSystem, _ segments: [LogSegment]) throws(LogError) {
         do throws(FileError) {
             for segment in segments where try fileSystem.size(segment.path) > segment.length {

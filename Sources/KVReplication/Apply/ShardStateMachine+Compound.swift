@@ -120,7 +120,9 @@ extension ShardStateMachine {
 
     // MARK: Transactions
 
-    /// Conditions first, all of them; then the requests in their order. The reply's value is all their replies.
+    /// Conditions first, all of them; then the requests in their order.
+    ///
+    /// The reply's value is all their replies.
     private func transact(_ requests: [Request], isAllOrNothing: Bool) throws(ApplyError) -> StagedReply {
         for (place, request) in requests.enumerated() where request.operation == .check {
             var answer = try performOnKeys(request)

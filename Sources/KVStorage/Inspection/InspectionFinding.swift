@@ -24,9 +24,9 @@ package struct InspectionFinding: Error, Equatable, Sendable, CustomStringConver
     package var what: String
     /// Which part of the file it is, such as "data block 3".
     package var part: String?
-    /// The keys it concerns, stored form: from the first …
+    /// The keys it concerns, stored form: the first of them.
     package var firstKey: [UInt8]?
-    /// … to the last.
+    /// The last of them.
     package var lastKey: [UInt8]?
     /// The level of the table.
     package var level: Int?

@@ -13,7 +13,9 @@ package struct TableCounts: Equatable, Sendable {
 
 extension TableInspector {
     /// Reads every data block: checksums, the order of the entries, the index and the filter that lead to each, the bounds that
-    /// properties and manifest give, and the counts. What is wrong comes into `findings`.
+    /// properties and manifest give, and the counts.
+    ///
+    /// What is wrong comes into `findings`.
     package func verify() -> TableCounts {
         var counts = TableCounts()
         var last: InspectedEntry?
