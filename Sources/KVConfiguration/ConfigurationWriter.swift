@@ -49,11 +49,13 @@ package enum ConfigurationWriter {
         let note: String?
     }
 
+    private static let examplePorts = [("resp_cluster", "6410"), ("resp", "6400"), ("http", "8080")]
+        .map { (prefix: $0.0, port: $0.1) }
+
     private static func example(_ setting: Setting) -> String {
         switch setting.kind {
         case .address:
-            "kv1.example.net:"
-                + (setting.path.hasPrefix("resp") ? "6400" : setting.path.hasPrefix("http") ? "8080" : "7400")
+            "kv1.example.net:" + (examplePorts.first { setting.path.hasPrefix($0.prefix) }?.port ?? "7400")
         case .members: "1=127.0.0.1:7400"
         case .flag, .count, .bytes, .duration, .text, .choice: "/fast-disk/log"
         }

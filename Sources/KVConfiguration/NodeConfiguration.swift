@@ -67,6 +67,17 @@ package struct NodeConfiguration: Sendable, Equatable {
         /// What others are told.
         package var advertised: HostPort { advertise ?? listen }
     }
+    /// Where a listener is that need not be.
+    package struct OptionalListener: Sendable, Equatable {
+        /// Where it listens, if at all.
+        package var listen: HostPort?
+        /// What others are told.
+        package var advertise: HostPort?
+        /// The listener, where there is one.
+        package var listener: Listener? {
+            listen.map { Listener(listen: $0, advertise: advertise) }
+        }
+    }
     /// The settings under `raft`.
     package struct Raft: Sendable, Equatable {
         /// The value of `raft.heartbeat`.
@@ -162,8 +173,12 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var cluster = Cluster()
     /// The values of `resp.listen` and `resp.advertise`.
     package var resp = Listener()
+    /// The values of `resp_cluster.listen` and `resp_cluster.advertise`.
+    package var respCluster = OptionalListener()
     /// The values of `http.listen` and `http.advertise`.
     package var http = Listener()
+    /// The value of `http.query_routes`.
+    package var queryRoutes = false
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
     /// The other settings under `peer`.

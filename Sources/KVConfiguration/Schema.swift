@@ -17,6 +17,11 @@ enum Schema {
             "The cluster as it is first set up. Read when the data directory is created; later changes go through kvctl."
         ),
         ("resp", "The listener for Redis clients."),
+        (
+            "resp_cluster",
+            "A second listener for Redis clients, for those that speak to Redis Cluster: it sends them to the node that leads a "
+                + "key's shard (MOVED) instead of serving every key."
+        ),
         ("http", "The listener for HTTP: API, administration, metrics and health."),
         ("peer", "The listener for other nodes, and the connections to them."),
         ("raft", "Consensus."),
@@ -85,12 +90,30 @@ enum Schema {
             "The same as resp.listen.",
             "What clients are told, if it differs from where this node listens."
         ),
+        .optionalAddress(
+            "resp_cluster.listen",
+            \.respCluster.listen,
+            "There is none.",
+            "Where to listen; port 0 lets the system choose."
+        ),
+        .optionalAddress(
+            "resp_cluster.advertise",
+            \.respCluster.advertise,
+            "The same as resp_cluster.listen.",
+            "What clients are told, if it differs from where this node listens."
+        ),
         .address("http.listen", \.http.listen, "127.0.0.1:8080", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(
             "http.advertise",
             \.http.advertise,
             "The same as http.listen.",
             "What clients are told, if it differs from where this node listens."
+        ),
+        .flag(
+            "http.query_routes",
+            \.queryRoutes,
+            "false",
+            "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
         ),
         .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(

@@ -68,6 +68,7 @@ struct HTTPEdge: HTTPResponder {
             default: throw notAllowed("GET, HEAD, PUT, DELETE; POST …/increment")
             }
         }
+        if let response = try await dataRoute(request, context, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
         }
@@ -96,7 +97,7 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, registry.exposition(format), contentType: format.contentType)
-        case .key, .increment, .unknown:
+        case .key, .increment, .batch, .session, .openapi, .query, .unknown:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }
@@ -112,7 +113,7 @@ struct HTTPEdge: HTTPResponder {
         return key
     }
 
-    private func notAllowed(_ methods: String) -> HTTPFailure {
+    func notAllowed(_ methods: String) -> HTTPFailure {
         var failure = HTTPFailure(.methodNotAllowed, "method_not_allowed", "allowed here: \(methods)")
         failure.headers.append((.allow, methods.split(separator: ";").first.map(String.init) ?? methods))
         return failure

@@ -4,6 +4,10 @@ package struct HTTPSettings: Sendable {
     package var idleTimeout: Duration = .seconds(60)
     /// How long a request's body may take to arrive.
     package var bodyTimeout: Duration = .seconds(30)
+    /// Whether `GET /put`, `/get` and `/delete` with the key in the query are served, for load tools that can only send GET.
+    package var queryRoutes = false
+    /// How clients reach the other nodes' listeners for HTTP: `http` or `https`.
+    package var scheme = "http"
     /// How many connections may be open at once; further ones wait in the listen queue.
     package var connectionsMax = 10_000
     /// How many keys a page has unless asked for otherwise.

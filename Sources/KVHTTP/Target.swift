@@ -54,7 +54,7 @@ struct Target {
 
     /// Refuses parameters that the route does not know: a misspelt condition must not be ignored.
     func check(_ known: Set<String>) throws(HTTPFailure) {
-        for parameter in parameters where !known.contains(parameter.name) {
+        for parameter in parameters where !known.contains(parameter.name) && parameter.name != "redirect" {
             let names = known.sorted().joined(separator: ", ")
             throw .badRequest("unknown parameter '\(parameter.name)'; known are: \(names.isEmpty ? "none" : names)")
         }

@@ -123,7 +123,9 @@ extension RESPConnection {
 }
 
 extension ByteBuffer {
-    /// An entry as Redis gives it. Arguments are not kept: keys and values never get into logs.
+    /// An entry as Redis gives it.
+    ///
+    /// Arguments are not kept: keys and values never get into logs.
     fileprivate mutating func write(_ entry: SlowLog.Entry, _ names: [String]) {
         writeArrayHead(6)
         writeNumber(Int64(clamping: entry.id))

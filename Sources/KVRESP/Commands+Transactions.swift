@@ -45,7 +45,9 @@ struct WatchedKeys {
 
     mutating func ask(_ keys: [[UInt8]]) { asked = keys }
 
-    /// Takes the versions in. A key that is watched already keeps the older version.
+    /// Takes the versions in.
+    ///
+    /// A key that is watched already keeps the older version.
     mutating func take(_ aggregate: Aggregate) {
         if aggregate.errorLine != nil { isBroken = true }
         for (key, version) in zip(asked, aggregate.versions) where !keys.contains(where: { $0.key == key }) {

@@ -31,6 +31,7 @@ extension NodeConfiguration {
             "resp": resp.advertised.description, "http": http.advertised.description,
             "peer": peer.advertised.description,
         ]
+        settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
@@ -81,6 +82,7 @@ extension NodeConfiguration {
     var httpSettings: HTTPSettings {
         var settings = HTTPSettings()
         settings.connectionsMax = limits.connections
+        settings.queryRoutes = queryRoutes
         return settings
     }
 

@@ -120,7 +120,9 @@ extension ShardStateMachine {
 
     // MARK: Transactions
 
-    /// Conditions first, all of them; then the requests in their order. The reply's value is all their replies.
+    /// Conditions first, all of them; then the requests in their order.
+    ///
+    /// The reply's value is all their replies.
     private func transact(_ requests: [Request], isAllOrNothing: Bool) throws(ApplyError) -> StagedReply {
         for (place, request) in requests.enumerated() where request.operation == .check {
             var answer = try performOnKeys(request)
@@ -137,6 +139,11 @@ extension ShardStateMachine {
             if isFull || isAllOrNothing && (answer.outcome == .failed || answer.outcome == .conditionFailed) {
                 goBack(to: before)
                 answer.integer = Int64(place)
+                if answer.fault >= 0, !isFull {
+                    let why = faults[answer.fault]
+                    let message = "request \(place) of the transaction failed, nothing was done: \(why.message)"
+                    answer.fault = note(ServiceError(why.code, message))
+                }
                 return answer
             }
             encode(answer, tag: UInt64(place), to: &encoded)

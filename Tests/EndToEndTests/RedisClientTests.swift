@@ -1,0 +1,114 @@
+import Foundation
+import Testing
+
+extension EndToEnd {
+    /// Programs of others against a real cluster, as users run them.
+    @Suite struct `redis clients` {
+        @Test(
+            .enabled(if: ForeignClients.python != nil, "no .build/python; scripts/python-environment makes it")
+        )
+        func `redis-py works unchanged, single and as a cluster client`() throws {
+            let python = try #require(ForeignClients.python)
+            try TestCluster.run { cluster in
+                let ports = try cluster.addClusterListeners()
+                let clusterPort = try #require(ports[2])
+                let script = Programs.root.appending(path: "scripts/lib/redis_py_transcript.py").path
+                let arguments = [script, "\(try cluster.node(2).resp)", "\(clusterPort)"]
+                let command = try Command.run(python, arguments, within: 120)
+                try #require(command.code == 0, "\(command.everything)")
+                let page = Programs.root.appending(path: "docs/transcripts/redis-py.txt")
+                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+            }
+        }
+
+        @Test(.enabled(if: ForeignClients.redisCLI != nil, "redis-cli is not installed"))
+        func `redis-cli works, also as a cluster client`() throws {
+            let program = try #require(ForeignClients.redisCLI)
+            try TestCluster.run { cluster in
+                let ports = try cluster.addClusterListeners()
+                func cli(_ port: Int, _ words: String...) throws -> String {
+                    let command = try Command.run(program, ["-p", "\(port)"] + words, within: 20)
+                    try #require(command.code == 0, "\(words): \(command.everything)")
+                    return command.text.trimmingCharacters(in: .whitespacesAndNewlines)
+                }
+                let plain = try cluster.node(1).resp
+                #expect(try cli(plain, "SET", "k", "v") == "OK")
+                #expect(try cli(plain, "-3", "GET", "k") == "v")
+                #expect(try cli(plain, "CLUSTER", "KEYSLOT", "k") == "7629")
+                #expect(try cli(plain, "INFO", "server").contains("redis_version:7.4.0"))
+                // -c follows MOVED: every node is asked, at most one of them leads.
+                for (id, port) in ports {
+                    #expect(try cli(port, "-c", "SET", "by-\(id)", "\(id)").hasSuffix("OK"))
+                    #expect(try cli(port, "CLUSTER", "INFO").contains("cluster_state:ok"))
+                }
+                let answers = try ports.values.map { try cli($0, "GET", "k") }
+                #expect(answers.filter { $0.hasPrefix("MOVED 7629 127.0.0.1:") }.count == 2, "\(answers)")
+                #expect(answers.contains("v"))
+                let slots = try cli(plain, "CLUSTER", "SLOTS")
+                for port in ports.values { #expect(slots.contains("\(port)"), "\(slots)") }
+            }
+        }
+
+        @Test(.enabled(if: ForeignClients.redisBenchmark != nil, "redis-benchmark is not installed"))
+        func `redis-benchmark runs its tests on strings`() throws {
+            let program = try #require(ForeignClients.redisBenchmark)
+            try TestCluster.run { cluster in
+                let port = try cluster.node(3).resp
+                let arguments = [
+                    "-p", "\(port)", "-t", "ping,set,get,incr,mset", "-n", "2000", "-c", "20", "-P", "4", "-q", "--csv",
+                ]
+                let command = try Command.run(program, arguments, within: 120)
+                #expect(command.code == 0, "\(command.everything)")
+                for test in ["PING_INLINE", "PING_MBULK", "SET", "GET", "INCR", "MSET (10 keys)"] {
+                    #expect(command.text.contains("\"\(test)\""), "\(command.text)")
+                }
+                #expect(!command.everything.contains("Error"))
+            }
+        }
+
+        @Test(
+            .enabled(if: ForeignClients.python != nil, "no .build/python; scripts/python-environment makes it")
+        )
+        func `openapi.json passes a public validator`() throws {
+            let python = try #require(ForeignClients.python)
+            try TestCluster.run(nodes: 1) { cluster in
+                let answer = try HTTPExchange.send("GET", "/openapi.json", port: cluster.node(1).http)
+                #expect(answer.status == 200)
+                let file = cluster.folder.file("openapi.json")
+                try Data(answer.text.utf8).write(to: file)
+                let command = try Command.run(python, ["-m", "openapi_spec_validator", file.path], within: 60)
+                #expect(command.code == 0, "\(command.everything)")
+            }
+        }
+
+        @Test func `a retry through another node is answered as the first time, also after the leader died`() throws {
+            try TestCluster.run { cluster in
+                let first = try RESPConnection(port: cluster.node(1).resp)
+                guard case .number(let session) = try first.ask("KV.SESSION", "OPEN", "600000") else {
+                    Issue.record("no session")
+                    return
+                }
+                func increment(_ id: Int, _ sequence: Int) throws -> RESPConnection.Answer {
+                    let words = ["KV.SESSION", "DO", "\(session)", "\(sequence)", "1", "INCR", "n"]
+                    return try cluster.askUntilServed(id, words)
+                }
+                for id in 1...3 { #expect(try increment(id, 1) == .number(1)) }
+                let dead = try cluster.killLeader()
+                for id in 1...3 where id != dead {
+                    #expect(try increment(id, 1) == .number(1))
+                    #expect(try increment(id, 2) == .number(2))
+                }
+                let alive = dead == 1 ? 2 : 1
+                for _ in 0..<2 {
+                    let answer = try HTTPExchange.send(
+                        "POST",
+                        "/v1/kv/n/increment",
+                        port: cluster.node(alive).http,
+                        headers: ["Idempotency-Key": "a-payment", "Content-Length": "0"]
+                    )
+                    #expect(answer.text.contains("\"value\":3"), "\(answer.text)")
+                }
+            }
+        }
+    }
+}
