@@ -64,8 +64,8 @@ package enum ConfigurationWriter {
     private static func lines(_ line: (Setting) -> Line?) -> String {
         var text = ""
         var open: [Substring] = []
-        for setting in Schema.all {
-            guard let line = line(setting) else { continue }
+        let written = Schema.all.compactMap { setting in line(setting).map { (setting: setting, line: $0) } }
+        for (setting, line) in written {
             let keys = setting.path.split(separator: ".")
             let parents = keys.dropLast()
             let shared = zip(open, parents).prefix { $0 == $1 }.count
@@ -77,7 +77,10 @@ package enum ConfigurationWriter {
                 {
                     text += "# \(section.documentation)\n"
                 }
-                text += indentation(depth) + "\(parents[depth]):\n"
+                // A mapping without anything in it would be an error: where nothing is set, its name is a comment too.
+                let path = parents[...depth].joined(separator: ".") + "."
+                let isSet = written.contains { $0.line.isSet && $0.setting.path.hasPrefix(path) }
+                text += indentation(depth) + (isSet ? "" : "# ") + "\(parents[depth]):\n"
             }
             open = Array(parents)
             text += rendered(setting, line, key: keys.last ?? "", indentation(parents.count))

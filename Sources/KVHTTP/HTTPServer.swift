@@ -30,7 +30,7 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, settings, metrics)
+        edge = HTTPEdge(service, settings, metrics, logger)
         self.settings = settings
         self.group = group
         self.host = host
@@ -53,7 +53,9 @@ package struct HTTPServer: Service {
             responder: edge,
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ContinueHandler(bytesMax: bytesMax)],
+                    additionalChannelHandlers: [
+                        ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
+                    ],
                     idleTimeout: idle
                 )
             ),

@@ -117,7 +117,8 @@ private struct NodeOpener {
         let shared = SharedResources(
             blockCacheBytes: settings.blockCacheBytes,
             tablesOpenMax: settings.tablet.tablesOpenMax,
-            memtableBytesMax: settings.tablet.memoryBudgetBytes
+            memtableBytesMax: settings.tablet.memoryBudgetBytes,
+            ballast: try Self.ballast(fileSystem, directory)
         )
         let reporter = FlushReporter(environment.home)
         var groups: [OpenedGroup] = []
@@ -193,6 +194,12 @@ private struct NodeOpener {
         )
     }
 
+    /// Room to give back when the disk is full: a sixteenth of what is free, within bounds.
+    private static func ballast(_ fileSystem: any FileSystem, _ directory: String) throws(FileError) -> Ballast {
+        let free = try fileSystem.freeSpace(directory)
+        return Ballast(fileSystem, path: directory + "/room", bytes: min(max(free / 16, 1 << 20), 64 << 20))
+    }
+
     private func initialState(of id: GroupID) -> GroupManifestState {
         var state = GroupManifestState()
         let nodes = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
@@ -218,6 +225,7 @@ private struct NodeOpener {
         options.segmentBytes = settings.logSegmentBytes
         options.retainedBytes = settings.group.retainedLogBytes
         options.queueBytesMax = settings.group.uncommittedBytesMax * 2
+        options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)
         var bytes: [UInt8] = []
         bytes.append(littleEndian: identity.cluster.high)

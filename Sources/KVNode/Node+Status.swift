@@ -64,26 +64,8 @@ extension Node {
             && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
     }
 
-    /// What an operator should look at, sorted.
-    private var currentAlarms: [String] {
-        var texts = alarms.sorted { $0.key < $1.key }.map(\.value)
-        if !isFormed {
-            let missing = settings.members.filter { $0.id != settings.node && !isConnected($0.id) }.map { "\($0.id)" }
-            texts.append(
-                "this node has not met every member yet and takes no part before it has: start or connect node"
-                    + " \(missing.joined(separator: ", "))"
-            )
-        }
-        if host.log.isDiskFull { texts.append("the log's disk is full: writes are refused until there is room") }
-        for group in sortedGroups {
-            for hosted in group.tablets {
-                if let problem = hosted.tablet.problem {
-                    texts.append("group \(group.id) shard \(hosted.shard): \(problem)")
-                }
-            }
-        }
-        return texts
-    }
+    /// What an operator should look at.
+    private var currentAlarms: [String] { standingAlarms.map(\.text) }
 
     private func status(of group: GroupReplica) -> NodeStatus.Group {
         var lag: [NodeID: UInt64] = [:]

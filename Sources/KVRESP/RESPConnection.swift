@@ -406,6 +406,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             return receive(tag, .failed(moved))
         }
         settle(slot.access)
+        if reply.outcome == .failed { shared.reject(reply.error) }
         if let aggregate = slot.aggregate {
             if slot.shape.isWhole { return finish(sequence, slot, aggregate, reply) }
             aggregate.take(part: Int(tag & 0xfffff), reply, bytesMax: shared.settings.outputBytesMax)

@@ -62,6 +62,8 @@ final class RESPShared: Sendable {
     let sentBytes: Counter
     let protocolErrors: Counter
     let outputOverflows: Counter
+    /// By the error's code.
+    private let rejects: [ServiceError.Code: Counter]
     private let connectionGauge: Gauge
     private let connectionTotal: Counter
     private let connectionRejects: Counter
@@ -86,11 +88,21 @@ final class RESPShared: Sendable {
         sentBytes = registry.counter(.sentBytesTotal, "resp")
         protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")
         outputOverflows = registry.counter(.rejectedTotal, "resp", "output_bound")
+        rejects = Dictionary(
+            uniqueKeysWithValues: ServiceError.Code.all.map {
+                ($0, registry.counter(.rejectedTotal, "resp", $0.rawValue))
+            }
+        )
         connectionGauge = registry.gauge(.connections, "resp")
         connectionTotal = registry.counter(.connectionsTotal, "resp")
         connectionRejects = registry.counter(.rejectedTotal, "resp", "too_many_connections")
         residentGauge = registry.gauge(.processResidentBytes)
         processorCounter = registry.counter(.processCPU)
+    }
+
+    /// Counts a request that the service did not serve.
+    func reject(_ error: ServiceError?) {
+        if let error { rejects[error.code]?.add() }
     }
 
     /// A new client, or nil where there are too many or the listener stops.

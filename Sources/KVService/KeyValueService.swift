@@ -25,6 +25,10 @@ package protocol KeyValueService: AnyObject, Sendable {
     /// How this node stands.
     func status(completion: @escaping @Sendable (NodeStatus) -> Void)
 
+    /// The slow requests that this node keeps, newest first, with where their time went. `completion` is called once, on any
+    /// thread.
+    func slowRequests(completion: @escaping @Sendable ([SlowRequest]) -> Void)
+
     /// Counts and hashes this node's own tablets, each at one applied index. Reads all data, off the request path.
     func digest(completion: @escaping @Sendable (Result<[ShardDigest], ServiceError>) -> Void)
 

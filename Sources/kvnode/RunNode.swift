@@ -17,8 +17,9 @@ import UnixSignals
 func runNode(_ configuration: NodeConfiguration) async throws {
     HostProcess.prepare()
     // Every logger of the process, those inside packages too.
-    let (format, level) = (configuration.logging.format, configuration.loggerLevel)
-    LoggingSystem.bootstrap { StandardErrorLogHandler(label: $0, format: format, level: level) }
+    let format = configuration.logging.format
+    LogLevelControl.shared.level = configuration.loggerLevel
+    LoggingSystem.bootstrap { StandardErrorLogHandler(label: $0, format: format) }
     var log = Logger(label: "kvnode")
     log[metadataKey: "node"] = "\(configuration.node.id)"
 
@@ -27,9 +28,10 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     let machine = Machine(configuration, home: group.next(), clock: clock)
     let node = try Node.open(configuration.nodeSettings, environment: machine.environment, log: log)
     let metrics = MetricRegistry()
-    let nodeMetrics = NodeMetrics(metrics, startMilliseconds: clock.wallMilliseconds)
+    let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
+    let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 
-    let consensus = ConsensusService(configuration, node, nodeMetrics, home: machine.home, log: log)
+    let consensus = ConsensusService(configuration, node, nodeMetrics, watch, home: machine.home, log: log)
     try await consensus.start()
     let resp = makeRESPServices(configuration, node, metrics, clock, log)
     do {

@@ -33,6 +33,7 @@ extension NodeConfiguration {
         ]
         settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
+        settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
         settings.tablet.memtableBytes = storage.memtableBytes
@@ -83,6 +84,8 @@ extension NodeConfiguration {
         var settings = HTTPSettings()
         settings.connectionsMax = limits.connections
         settings.queryRoutes = queryRoutes
+        settings.scrapeLifetime = .milliseconds(50)
+        settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings
     }
 

@@ -96,6 +96,9 @@ struct FaultSweepTests {
                     harness.tablet.maintain()
                 }
             }
+            // A compaction that fails is dropped, which is no state; a flush that fails is.
+            harness.tablet.flush()
+            harness.run()
             #expect(harness.tablet.state != .healthy || harness.tablet.statistics.failures == 0)
             #expect(try harness.contents() == harness.model, "failing from \(operation)")
             let durable = harness.durable.index

@@ -70,6 +70,9 @@ struct SkipListTests {
             let (at, before) = probe.key.withView {
                 (list.firstNotBefore($0, probe.tag), list.lastBefore($0, probe.tag))
             }
+            let found = probe.key.withView { list.find($0, hashKey($0), probe.tag) }
+            let expected = position < model.count && model[position].key == probe.key ? model[position] : nil
+            #expect(Self.entry(list, found) == expected)
             #expect(Self.entry(list, at) == (position < model.count ? model[position] : nil))
             #expect(Self.entry(list, before) == (position > 0 ? model[position - 1] : nil))
         }

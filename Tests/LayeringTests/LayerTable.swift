@@ -67,6 +67,17 @@ struct Layer {
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
+        "kvbench": Layer(
+            ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
+        ),
+        // docs/decisions/0013-the-tools-read-what-the-node-writes.md
+        "KVInspection": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+        ),
+        // Glibc: standard output and the exit code.
+        "sstdump": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
+        "walreplay": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
     ]
 
     /// Imported by any module.

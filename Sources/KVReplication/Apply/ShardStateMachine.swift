@@ -113,6 +113,9 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         return .ready
     }
 
+    /// Fetches, with what other shards announce, what the commit will look at.
+    func announce(to prefetch: inout WritePrefetch) { store.announce(batch, to: &prefetch) }
+
     /// Writes what was prepared.
     ///
     /// - Throws: what the store threw; after `memtablesFull` it may be called again.

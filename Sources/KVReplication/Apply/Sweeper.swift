@@ -18,7 +18,9 @@ package struct Sweeper: Sendable {
     /// How many rows a round looks at, at most.
     package static let rowsMax = 20_000
     /// How many keys a round finds, at most.
-    package static let foundMax = 256
+    package static let foundMax = 1024
+    /// How many bytes the keys found have, at most, the last one aside: they go into one entry.
+    package static let foundBytesMax = 128 << 10
 
     /// Where the next round starts: a row's key.
     private var position: [UInt8] = [TabletRows.userPrefix]
@@ -89,14 +91,16 @@ package struct Sweeper: Sendable {
         var found: [Expired] = []
         var walk = try ShardWalk(shard.reader, at: shard.snapshot, lower: position)
         var rows = 0
+        var foundBytes = 0
         while walk.isInside {
-            guard rows < rowsMax, found.count < Self.foundMax else {
+            guard rows < rowsMax, found.count < Self.foundMax, foundBytes < Self.foundBytesMax else {
                 position = TabletRows.key(walk.userKey)
                 return (found, false)
             }
             let stored = try walk.row()
             if stored.isExpired(at: time) {
                 found.append(Expired(key: [UInt8](walk.userKey), version: stored.version))
+                foundBytes += walk.userKey.count
             }
             rows += 1
             try walk.step()

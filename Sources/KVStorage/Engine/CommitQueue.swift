@@ -1,4 +1,5 @@
 package import KVBase
+import KVEnvironment
 import Synchronization
 
 /// Lets many threads write to one tablet, and one sync make all of them durable that wait: for a tablet that stands
@@ -45,7 +46,8 @@ package final class CommitQueue: @unchecked Sendable {
     /// Writes a batch and returns the applied index that it took, after it is as durable as the tablet was set up for.
     ///
     /// Any thread; may sleep.
-    /// - Throws: `batchTooLong`, `readOnly`, `closed`, `memtablesFull` where the disk is full too, `file`.
+    /// - Throws: `batchTooLong`, `readOnly`, `closed`, `memtablesFull` where flushes fail, `file`, also where the disk is
+    ///   full.
     @discardableResult
     package func write(_ batch: borrowing WriteBatch) throws(StorageError) -> LogIndex {
         try tablet.checkLength(batch.byteCount)
@@ -77,6 +79,32 @@ package final class CommitQueue: @unchecked Sendable {
             try tablet.proveLog()
         }
         tablet.maintain()
+    }
+
+    /// Takes finished tables in (`Tablet.ingest`) and returns the applied index that they took.
+    ///
+    /// Any thread; sleeps until they are in.
+    package func ingest(_ tables: [FinishedTable]) throws(StorageError) -> LogIndex {
+        let outcome = IngestOutcome()
+        try asWriter { (tablet) throws(StorageError) in
+            let mark = TabletMark(appliedIndex: tablet.mark.appliedIndex + 1)
+            tablet.ingest(tables, mark: mark) { [gate, room] result in
+                gate.lock()
+                outcome.result = result
+                room.broadcast()
+                gate.unlock()
+            }
+        }
+        gate.lock()
+        while outcome.result == nil { gate.wait(for: room) }
+        let result = outcome.result
+        gate.unlock()
+        return try result?.get().appliedIndex ?? 0
+    }
+
+    // SENDABLE: guarded by the queue's gate.
+    private final class IngestOutcome: @unchecked Sendable {
+        var result: Result<TabletMark, StorageError>?
     }
 
     // MARK: In and out
@@ -149,7 +177,8 @@ package final class CommitQueue: @unchecked Sendable {
             }
             try write(group)
         } catch {
-            for request in group where !request.isApplied { request.error = error }
+            let named = error == .memtablesFull && tablet.isDiskFull ? tablet.noSpaceError : error
+            for request in group where !request.isApplied { request.error = named }
         }
         tablet.sealIfFull()
         finish(&group)
@@ -289,6 +318,8 @@ extension Tablet {
 
     /// Whether a writer who may sleep waits for the workers.
     var isBehind: Bool { roomOutlook == .soon }
+
+    var noSpaceError: StorageError { .file(FileError(.space, path: options.directory, reason: .noSpace)) }
 
     var roomOutlook: RoomOutlook {
         if refusesWrites.load(ordering: .acquiring) { return .never }

@@ -9,20 +9,26 @@ package final class SharedResources: Sendable {
     package let tableCache: TableCache
     /// How many bytes all memtables may take before the larger ones are sealed early.
     package let memtableBytesMax: Int
+    /// Room on the disk to give back when it is full.
+    package let ballast: Ballast?
     let scratches = ReadScratchPool()
+    let arenas = ArenaPool()
     private let memtableBytesUsed = Atomic<Int>(0)
     private let tabletCount = Atomic<Int>(0)
     private let freedBytes = Atomic<Int>(0)
+    private let arenasTrimmedAt = Atomic<UInt64>(0)
 
     /// Resources with these bounds.
     package init(
         blockCacheBytes: Int = 256 << 20,
         tablesOpenMax: Int = 512,
-        memtableBytesMax: Int = 512 << 20
+        memtableBytesMax: Int = 512 << 20,
+        ballast: Ballast? = nil
     ) {
         blockCache = BlockCache(bytesMax: blockCacheBytes)
         tableCache = TableCache(openMax: tablesOpenMax)
         self.memtableBytesMax = memtableBytesMax
+        self.ballast = ballast
     }
 
     /// The bytes in all memtables, sealed ones included.
@@ -36,6 +42,17 @@ package final class SharedResources: Sendable {
     func forgetBlocks(of uids: Set<UInt64>) { noteFreed(blockCache.removeAll(of: uids)) }
 
     func noteFreed(_ bytes: Int) { freedBytes.add(bytes, ordering: .relaxed) }
+
+    /// Frees arenas that lay idle for some seconds.
+    ///
+    /// Any thread, as often as one likes.
+    func trimArenas(_ nowNanoseconds: UInt64) {
+        let last = arenasTrimmedAt.load(ordering: .relaxed)
+        guard nowNanoseconds >= last &+ 5_000_000_000,
+            arenasTrimmedAt.compareExchange(expected: last, desired: nowNanoseconds, ordering: .relaxed).exchanged
+        else { return }
+        noteFreed(arenas.trim())
+    }
 
     /// From how many freed bytes on the allocator is asked to give memory back to the system.
     private static let trimBytesMin = 8 << 20

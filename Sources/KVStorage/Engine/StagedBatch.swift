@@ -53,9 +53,9 @@ struct StagedBatch {
 
 extension WriteBatch {
     /// Shows the staged operations.
-    borrowing func withStaged<R>(_ body: (StagedBatch) throws(StorageError) -> R) throws(StorageError) -> R {
+    borrowing func withStaged<R, E: Error>(_ body: (StagedBatch) throws(E) -> R) throws(E) -> R {
         let (count, payloadBytes) = (count, payloadBytes)
-        return try bytes.withUnsafeBufferPointer { (buffer) throws(StorageError) -> R in
+        return try bytes.withUnsafeBufferPointer { (buffer) throws(E) -> R in
             try body(
                 StagedBatch(ByteView(UnsafeRawBufferPointer(buffer)), count: count, payloadBytes: payloadBytes)
             )

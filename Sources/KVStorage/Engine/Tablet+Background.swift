@@ -72,6 +72,8 @@ extension Tablet {
     /// Call it now and then (a second is often enough). Any thread.
     package func maintain() {
         scheduleWork()
+        options.shared.trimArenas(options.clock.monotonicNanoseconds)
+        if options.shared.ballast?.isPresent == false { options.workers.submit { self.restoreBallast() } }
         if options.shared.shouldTrim() { options.workers.submit { SharedResources.trim() } }
         if environment.obsolete.hasAny { options.workers.submit { self.removeObsoleteFiles() } }
     }

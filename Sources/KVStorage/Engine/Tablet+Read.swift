@@ -16,11 +16,12 @@ extension Tablet {
         let view = currentView
         let sequence = snapshot?.sequence ?? visible.load(ordering: .acquiring)
         let seekTag = EntryTag.seek(sequence)
+        let hash = hashKey(key)
         var cover: UInt64 = 0
         for memtable in view.memtables {
             if let ranges = memtable.rangeTombstones { cover = max(cover, ranges.newestCovering(key, at: sequence)) }
-            let node = memtable.list.firstNotBefore(key, seekTag)
-            if node != 0, compareBytes(memtable.list.key(node), key) == 0 {
+            let node = memtable.list.find(key, hash, seekTag)
+            if node != 0 {
                 let tag = memtable.list.tag(node)
                 if EntryTag.kind(tag) != EntryKind.put || EntryTag.sequence(tag) < cover { return body(.absent) }
                 let value = memtable.list.value(node)
@@ -29,7 +30,7 @@ extension Tablet {
             if cover > 0 { return body(.absent) }
         }
         do throws(StorageError) {
-            return try search(view.version, key, seekTag, cover: cover, memoryOnly: memoryOnly, body)
+            return try search(view.version, key, hash, seekTag, cover: cover, memoryOnly: memoryOnly, body)
         } catch {
             noteReadError(error)
             throw error
@@ -39,12 +40,12 @@ extension Tablet {
     private func search<R>(
         _ version: Version,
         _ key: ByteView,
+        _ hash: UInt64,
         _ seekTag: UInt64,
         cover: UInt64,
         memoryOnly: Bool,
         _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
-        let hash = hashKey(key)
         let sequence = EntryTag.sequence(seekTag)
         for number in 0..<Version.levelCount {
             let level = version.levels[number]

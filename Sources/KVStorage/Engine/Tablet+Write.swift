@@ -35,6 +35,7 @@ extension Tablet {
     func prepare(memtableBytes: Int) throws(StorageError) {
         if refusesWrites.load(ordering: .acquiring) { throw refusal() }
         if isIngesting.load(ordering: .acquiring) { throw .ingesting }
+        adoptIngested()
         if !active.fits(bytes: memtableBytes) { try seal(room: memtableBytes) }
     }
 
@@ -69,7 +70,8 @@ extension Tablet {
     func apply(_ batch: StagedBatch, firstSequence: UInt64, mark: TabletMark) {
         var sequence = firstSequence
         let memtable = active
-        if batch.count > 1, memtable.isWorthPrefetching { prefetch(batch.bytes, in: memtable.list) }
+        if batch.count > 1, !isAnnounced, memtable.isWorthPrefetching { prefetch(batch.bytes, in: memtable.list) }
+        isAnnounced = false
         var cursor = WriteBatchCursor(batch.bytes)
         while cursor.next({ kind, key, value in
             if kind == EntryKind.deleteRange {
@@ -91,10 +93,10 @@ extension Tablet {
     /// Brings the nodes beside which the batch's keys belong into the cache.
     private func prefetch(_ bytes: ByteView, in list: SkipList) {
         var cursor = WriteBatchCursor(bytes)
-        list.prefetchPaths {
+        SkipList.prefetchPaths {
             var key: ByteView?
             _ = cursor.next { _, found, _ in key = found }
-            return key
+            return key.map { (list, $0) }
         }
     }
 

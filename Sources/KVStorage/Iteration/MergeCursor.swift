@@ -11,6 +11,8 @@ final class MergeCursor {
     private struct Source {
         var list: SkipList?
         var node: UInt32 = 0
+        /// Where only newest versions are wanted, that of the node's key.
+        var anchor: UInt32 = 0
         var block: BlockCursor
         var run: Unmanaged<TableRun>?
     }
@@ -33,10 +35,17 @@ final class MergeCursor {
     private let losers: UnsafeMutablePointer<Int32>
     private let memtables: [Memtable]
     private let runs: [TableRun]
-    private let turnKey = GrowBuffer(capacity: 256)
+    private let turnKey = GrowBuffer(capacity: 0)
     private var direction = Direction.forward
 
-    init(memtables: [Memtable], runs: [TableRun]) {
+    private let newestOnly: Bool
+
+    /// - Parameters:
+    ///   - memtables: The memtables, newest first.
+    ///   - runs: The table runs, newest first.
+    ///   - newestOnly: Whether older versions in the same memtable are passed over unseen; then it goes forward only.
+    init(memtables: [Memtable], runs: [TableRun], newestOnly: Bool = false) {
+        self.newestOnly = newestOnly
         self.memtables = memtables
         self.runs = runs
         count = memtables.count + runs.count
@@ -44,7 +53,9 @@ final class MergeCursor {
         heads = .allocate(capacity: max(count, 1))
         losers = .allocate(capacity: max(count, 1))
         for (position, memtable) in memtables.enumerated() {
-            (sources + position).initialize(to: Source(list: memtable.list, block: BlockCursor(), run: nil))
+            (sources + position).initialize(
+                to: Source(list: memtable.list, block: BlockCursor(keyCapacity: 0), run: nil)
+            )
         }
         for (position, run) in runs.enumerated() {
             (sources + memtables.count + position)
@@ -80,6 +91,7 @@ final class MergeCursor {
         direction = .forward
         for position in 0..<count {
             if let list = sources[position].list {
+                sources[position].anchor = list.nextAnchor(SkipList.head, 0)
                 sources[position].node = list.first()
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekToFirst(&sources[position].block)
@@ -139,7 +151,13 @@ final class MergeCursor {
         }
         let position = Int(losers[0])
         if let list = sources[position].list {
-            sources[position].node = list.entry(after: sources[position].node)
+            if newestOnly {
+                let anchor = list.nextAnchor(sources[position].anchor, 0)
+                sources[position].anchor = anchor
+                sources[position].node = anchor == 0 ? 0 : list.newest(anchor)
+            } else {
+                sources[position].node = list.entry(after: sources[position].node)
+            }
         } else {
             sources[position].block.next()
             if !sources[position].block.isValid { try turnBlock(position) }

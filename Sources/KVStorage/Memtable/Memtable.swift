@@ -6,7 +6,8 @@ import Synchronization
 /// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time;
 ///    what a reader may see is bounded by sequence, not by this type.
 /// 2. The arena is address space reserved at once and committed as it is touched; it never grows: `fits` says whether
-///    a batch has room, and the tablet seals before it would not.
+///    a batch has room, and the tablet seals before it would not. Nodes with their keys go up from its start, rows with
+///    the values come down from its end: a search touches nodes only, so that more of them are in the processor's cache.
 /// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied
 ///    index of the first, from which the Raft log must be kept while this memtable is not on disk.
 ///
@@ -18,7 +19,10 @@ final class Memtable: @unchecked Sendable {
     let capacity: Int
 
     // Owned by the writer until the seal.
-    private(set) var used = SkipList.firstFree
+    /// Where the next node may start.
+    private var front = SkipList.firstFree
+    /// Where the last value starts.
+    private var back: Int
     private(set) var entryCount = 0
     private(set) var tombstoneCount = 0
     private(set) var mark: TabletMark
@@ -42,6 +46,7 @@ final class Memtable: @unchecked Sendable {
     private let shared: SharedResources
     /// What was added to the shared budget.
     private var charged = 0
+    private var usesLargePages = false
 
     init(
         id: UInt64,
@@ -53,14 +58,13 @@ final class Memtable: @unchecked Sendable {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id
         self.capacity = capacity
+        back = capacity
         self.mark = mark
         self.lastSequence = lastSequence
         self.shared = shared
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
-        // A search touches pages all over a large arena. The first part stays in small ones: an idle tablet takes little.
-        let small = 2 << 20
-        if capacity > 2 * small { kv_advise_large_pages(memory + small, capacity - small) }
-        list = SkipList(base: memory)
+        let alignment = capacity > 2 * Self.largePage ? Self.largePage : 64
+        let memory = shared.arenas.take(capacity, alignment: alignment)
+        list = SkipList(base: memory, index: AnchorIndex(capacity: capacity))
         for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
         tails = .allocate(capacity: SkipList.heightMax)
         tails.initialize(repeating: SkipList.head, count: SkipList.heightMax)
@@ -70,16 +74,35 @@ final class Memtable: @unchecked Sendable {
     deinit {
         shared.addMemtableBytes(-charged)
         shared.noteFreed(used)
-        list.base.deallocate()
+        shared.arenas.give(list.base, capacity)
+        list.index.deallocate()
         tails.deallocate()
     }
+
+    /// How many bytes of the arena are taken.
+    ///
+    /// Writer only.
+    var used: Int { front &+ (capacity &- back) }
 
     /// By how much it grew since the last call, now charged to the shared budget by the caller.
     ///
     /// Writer only.
     func chargeGrowth() -> Int {
         defer { charged = used }
+        if used > Self.largePage / 8, !usesLargePages { useLargePages() }
         return used - charged
+    }
+
+    /// The size of a large page of memory.
+    private static let largePage = 2 << 20
+
+    /// Makes the arena's pages large ones, where it is in use: a search touches many of them.
+    ///
+    /// An idle tablet takes little.
+    private func useLargePages() {
+        usesLargePages = true
+        guard capacity > 2 * Self.largePage else { return }
+        kv_use_large_pages(list.base, capacity, Self.largePage)
     }
 
     /// Whether nothing was written, not even a mark.
@@ -97,9 +120,9 @@ final class Memtable: @unchecked Sendable {
     /// Whether entries that take at most `bytes` bytes here have room.
     func fits(bytes: Int) -> Bool { used + bytes <= capacity }
 
-    /// The room that entries may take: their bytes, the node, a full tower, alignment.
+    /// The room that entries may take: their bytes, node and row, a full tower, alignment of both.
     static func worstCase(entries: Int, bytes: Int) -> Int {
-        bytes + entries * (SkipList.nodeHeader + 4 * (SkipList.heightMax - 1) + 8)
+        bytes + entries * (SkipList.nodeHeader + SkipList.rowHeader + 4 * (SkipList.heightMax - 1) + 12)
     }
 
     /// Notes that a batch with this mark is in.
@@ -110,6 +133,16 @@ final class Memtable: @unchecked Sendable {
             firstIndex = mark.appliedIndex
             bornNanoseconds = nowNanoseconds
         }
+        self.mark = mark
+        self.lastSequence = lastSequence
+    }
+
+    /// Takes over what finished tables brought.
+    ///
+    /// Writer only.
+    /// - Precondition: nothing was written to it.
+    func adopt(mark: TabletMark, lastSequence: UInt64) {
+        precondition(isClean, "tables were taken in under a memtable that was written to")
         self.mark = mark
         self.lastSequence = lastSequence
     }
@@ -125,6 +158,7 @@ final class Memtable: @unchecked Sendable {
         let tail = tails[0]
         let order = tail == SkipList.head ? -1 : compareBytes(list.key(tail), key)
         if order == 0 { return addVersion(tail, key, tag, value) }
+        let hash = hashKey(key)
         if order < 0 {
             let (node, height) = makeAnchor(key, tag, value)
             for level in 0..<height {
@@ -132,8 +166,10 @@ final class Memtable: @unchecked Sendable {
                 list.link(tails[level], level).pointee.store(node, ordering: .releasing)
                 tails[level] = node
             }
-            return
+            return list.index.remember(node, hash)
         }
+        let anchor = list.index.candidate(hash)
+        if anchor != 0, compareBytes(list.key(anchor), key) == 0 { return addVersion(anchor, key, tag, value) }
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
             var current = SkipList.head
             var known: UInt32 = 0
@@ -141,12 +177,16 @@ final class Memtable: @unchecked Sendable {
             while level >= 0 {
                 let candidate = list.nextAnchor(current, level)
                 if candidate != known, candidate != 0 {
+                    list.prefetchBelow(current, level)
                     let order = compareBytes(list.key(candidate), key)
                     if order < 0 {
                         current = candidate
                         continue
                     }
-                    if order == 0 { return addVersion(candidate, key, tag, value) }
+                    if order == 0 {
+                        addVersion(candidate, key, tag, value)
+                        return list.index.remember(candidate, hash)
+                    }
                 }
                 before[level] = current
                 known = candidate
@@ -159,6 +199,7 @@ final class Memtable: @unchecked Sendable {
                 list.link(before[level], level).pointee.store(node, ordering: .releasing)
                 if after == 0 { tails[level] = node }
             }
+            list.index.remember(node, hash)
         }
     }
 
@@ -190,19 +231,23 @@ final class Memtable: @unchecked Sendable {
         _ value: ByteView,
         flag: UInt32
     ) -> UInt32 {
-        let node = (used &+ tower &+ 7) & ~7
-        let end = node &+ SkipList.nodeHeader &+ key.count &+ value.count
-        precondition(end <= capacity, "memtable of \(capacity) bytes overrun at \(end)")
-        used = end
+        let node = (front &+ tower &+ 3) & ~3
+        let end = node &+ SkipList.nodeHeader &+ key.count
+        let row = (back &- SkipList.rowHeader &- value.count) & ~7
+        precondition(end <= row, "memtable of \(capacity) bytes overrun at \(end), \(row)")
+        front = end
+        back = row
         let offset = UInt32(truncatingIfNeeded: node)
         let place = list.base + node
         place.storeBytes(of: UInt32(truncatingIfNeeded: key.count) | flag, toByteOffset: 4, as: UInt32.self)
-        place.storeBytes(of: tag, toByteOffset: 8, as: UInt64.self)
-        place.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 16, as: UInt32.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: row), toByteOffset: 8, as: UInt32.self)
+        (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
+        let rest = list.base + row
+        rest.storeBytes(of: tag, as: UInt64.self)
+        rest.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 8, as: UInt32.self)
         list.newestLink(offset).initialize(to: Atomic(0))
         list.newerLink(offset).initialize(to: Atomic(0))
-        (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
-        (place + (SkipList.nodeHeader &+ key.count)).copyMemory(from: value.base, byteCount: value.count)
+        (rest + SkipList.rowHeader).copyMemory(from: value.base, byteCount: value.count)
         return offset
     }
 
@@ -222,12 +267,11 @@ final class Memtable: @unchecked Sendable {
         return ranges.withLock { $0 }
     }
 
-    /// 1 … 12, each level a quarter of the one below.
+    /// 1 … 20, each level half of the one below.
     private func randomHeight() -> Int {
         randomState ^= randomState &<< 13
         randomState ^= randomState &>> 7
         randomState ^= randomState &<< 17
-        let zeros = (randomState | 1 &<< 40).trailingZeroBitCount
-        return min(1 &+ zeros &>> 1, SkipList.heightMax)
+        return 1 &+ (randomState | 1 &<< UInt64(SkipList.heightMax &- 1)).trailingZeroBitCount
     }
 }

@@ -1,3 +1,4 @@
+import CMemory
 import Synchronization
 
 /// A skip list in one block of memory, named by its base pointer: nodes are u32 offsets, so a link is four bytes, a
@@ -10,15 +11,19 @@ import Synchronization
 /// key that is written again costs one search that ends where it meets the key.
 ///
 /// ```
-/// node n, eight-byte aligned                    an anchor's tower grows down, so the key's place does not depend on it
+/// node n, four-byte aligned                     an anchor's tower grows down, so the key's place does not depend on it
 ///   n - 4·level   u32  next anchor on that level  (atomic; 0: none)
 ///   n             u32  anchor: next anchor on level 0 (atomic) · version: the next older one
 ///   n +  4        u32  key length; top bit: a version behind an anchor
-///   n +  8        u64  tag: sequence << 8 | kind
-///   n + 16        u32  value length
-///   n + 20        u32  anchor: the newest version   (atomic; 0: the anchor itself)
-///   n + 24        u32  the next newer version       (atomic; 0: none)
-///   n + 28        key, then value
+///   n +  8        u32  row r: at the other end of the memory, away from what searches touch
+///   n + 12        key
+///
+/// row r, eight-byte aligned
+///   r             u64  tag: sequence << 8 | kind
+///   r +  8        u32  value length
+///   r + 12        u32  anchor: the newest version   (atomic; 0: the anchor itself)
+///   r + 16        u32  the next newer version       (atomic; 0: none)
+///   r + 20        value
 /// ```
 ///
 /// 1. A node is filled completely, then linked with releasing stores, an anchor from level 0 upwards; readers load links
@@ -31,19 +36,23 @@ import Synchronization
 /// SAFETY: `base` is `Memtable`'s allocation; every offset was handed out by its writer below the allocation's end,
 /// and the holder of a list holds the memtable.
 struct SkipList {
-    static let heightMax = 12
+    /// 2²⁰ keys, as many as the largest memtable is likely to hold, make that many levels.
+    static let heightMax = 20
     /// The head: a node without key.
     ///
-    /// 44 bytes of tower lie before it.
-    static let head: UInt32 = 64
+    /// 76 bytes of tower lie before it.
+    static let head: UInt32 = 128
     /// What a node takes beside tower, key and value.
-    static let nodeHeader = 28
+    static let nodeHeader = 12
+    /// What a row takes beside the value.
+    static let rowHeader = 20
     /// Where the first node may start.
-    static let firstFree = 96
+    static let firstFree = 160
     /// In the key length of a version that stands behind an anchor.
     static let versionBit: UInt32 = 1 << 31
 
     let base: UnsafeMutableRawPointer
+    let index: AnchorIndex
 
     @inline(__always)
     func link(_ node: UInt32, _ level: Int) -> UnsafeMutablePointer<Atomic<UInt32>> {
@@ -51,18 +60,32 @@ struct SkipList {
     }
 
     @inline(__always)
+    private func row(_ node: UInt32) -> UnsafeMutableRawPointer {
+        base + Int((base + Int(node)).load(fromByteOffset: 8, as: UInt32.self))
+    }
+
+    @inline(__always)
     func newestLink(_ anchor: UInt32) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        (base + (Int(anchor) &+ 20)).assumingMemoryBound(to: Atomic<UInt32>.self)
+        (row(anchor) + 12).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
     @inline(__always)
     func newerLink(_ node: UInt32) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        (base + (Int(node) &+ 24)).assumingMemoryBound(to: Atomic<UInt32>.self)
+        (row(node) + 16).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 
     @inline(__always)
     func nextAnchor(_ anchor: UInt32, _ level: Int) -> UInt32 {
         link(anchor, level).pointee.load(ordering: .acquiring)
+    }
+
+    /// Starts to bring the anchor into the cache that a search looks at where the one on `level` turns out to come after.
+    ///
+    /// A search waits for memory at nearly every anchor; so every second of these waits is over when it would begin.
+    @inline(__always)
+    func prefetchBelow(_ anchor: UInt32, _ level: Int) {
+        guard level > 0 else { return }
+        kv_prefetch(base + Int(nextAnchor(anchor, level &- 1)))
     }
 
     /// The newest version of an anchor's key.
@@ -87,14 +110,14 @@ struct SkipList {
     }
 
     @inline(__always)
-    func tag(_ node: UInt32) -> UInt64 { (base + Int(node)).load(fromByteOffset: 8, as: UInt64.self) }
+    func tag(_ node: UInt32) -> UInt64 { row(node).load(as: UInt64.self) }
 
     @inline(__always)
     func value(_ node: UInt32) -> ByteView {
-        let place = base + Int(node)
+        let row = row(node)
         return ByteView(
-            UnsafeRawPointer(place + (Self.nodeHeader &+ Int(keyLength(node) & ~Self.versionBit))),
-            Int(place.load(fromByteOffset: 16, as: UInt32.self))
+            UnsafeRawPointer(row + Self.rowHeader),
+            Int(row.load(fromByteOffset: 8, as: UInt32.self))
         )
     }
 
@@ -128,6 +151,7 @@ struct SkipList {
         while true {
             let candidate = nextAnchor(anchor, level)
             if candidate != known, candidate != 0 {
+                prefetchBelow(anchor, level)
                 let order = compareBytes(self.key(candidate), key)
                 if order < 0 {
                     anchor = candidate
@@ -139,6 +163,22 @@ struct SkipList {
             known = candidate
             level &-= 1
         }
+    }
+
+    /// The newest version of `key`, whose hash is `hash`, at or below `tag`; 0 where there is none.
+    @inline(__always)
+    func find(_ key: ByteView, _ hash: UInt64, _ tag: UInt64) -> UInt32 {
+        let anchor = index.candidate(hash)
+        if anchor == 0 || compareBytes(self.key(anchor), key) != 0 {
+            let node = firstNotBefore(key, tag)
+            return node != 0 && compareBytes(self.key(node), key) == 0 ? node : 0
+        }
+        var node = newest(anchor)
+        while self.tag(node) > tag {
+            if node == anchor { return 0 }
+            node = entry(after: node)
+        }
+        return node
     }
 
     /// The newest version at or below `tag`, or the entry after all of them.
@@ -175,6 +215,7 @@ struct SkipList {
         var level = Self.heightMax - 1
         while true {
             let candidate = nextAnchor(anchor, level)
+            prefetchBelow(anchor, level)
             if candidate != 0, compareBytes(self.key(candidate), key) < 0 {
                 anchor = candidate
             } else {
