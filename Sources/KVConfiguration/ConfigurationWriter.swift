@@ -57,6 +57,7 @@ package enum ConfigurationWriter {
         case .address:
             "kv1.example.net:" + (examplePorts.first { setting.path.hasPrefix($0.prefix) }?.port ?? "7400")
         case .members: "1=127.0.0.1:7400"
+        case .text where setting.path == "http.cors_origins": "https://app.example.com"
         case .flag, .count, .bytes, .duration, .text, .choice: "/fast-disk/log"
         }
     }

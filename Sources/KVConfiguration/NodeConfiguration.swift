@@ -78,6 +78,19 @@ package struct NodeConfiguration: Sendable, Equatable {
             listen.map { Listener(listen: $0, advertise: advertise) }
         }
     }
+    /// What else is set for HTTP.
+    package struct HTTPLimits: Sendable, Equatable {
+        /// The value of `http.query_routes`.
+        package var queryRoutes = false
+        /// The value of `http.cors_origins`: origins with spaces between them.
+        package var corsOrigins: String?
+        /// The value of `http.idle_timeout`.
+        package var idleTimeout: Duration = .seconds(60)
+        /// The value of `http.body_timeout`.
+        package var bodyTimeout: Duration = .seconds(30)
+        /// The value of `http.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+    }
     /// The settings under `raft`.
     package struct Raft: Sendable, Equatable {
         /// The value of `raft.heartbeat`.
@@ -188,8 +201,8 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var respCluster = OptionalListener()
     /// The values of `http.listen` and `http.advertise`.
     package var http = Listener()
-    /// The value of `http.query_routes`.
-    package var queryRoutes = false
+    /// The other settings under `http`.
+    package var httpLimits = HTTPLimits()
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
     /// The other settings under `peer`.

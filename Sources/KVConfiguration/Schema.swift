@@ -112,9 +112,38 @@ enum Schema {
         ),
         .flag(
             "http.query_routes",
-            \.queryRoutes,
+            \.httpLimits.queryRoutes,
             "false",
             "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
+        ),
+        .optionalText(
+            "http.cors_origins",
+            \.httpLimits.corsOrigins,
+            .none("None."),
+            bytesMax: 4096,
+            "The origins whose pages may call this listener from a browser, with spaces between them, such as "
+                + "https://app.example.com; * is any."
+        ),
+        .duration(
+            "http.idle_timeout",
+            \.httpLimits.idleTimeout,
+            "60s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a connection may be without a whole request, or a part of its body."
+        ),
+        .duration(
+            "http.body_timeout",
+            \.httpLimits.bodyTimeout,
+            "30s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a request's body may take to come."
+        ),
+        .duration(
+            "http.write_timeout",
+            \.httpLimits.writeTimeout,
+            "60s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a client may leave an answer unread."
         ),
         .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(

@@ -13,7 +13,7 @@ let openAPIComponents = #"""
           "name": "session",
           "in": "path",
           "required": true,
-          "schema": {"type": "string", "pattern": "^[0-9]+$"}
+          "schema": {"type": "string", "pattern": "^[0-9]{1,19}$"}
         },
         "consistency": {
           "name": "consistency",
@@ -23,22 +23,22 @@ let openAPIComponents = #"""
         "ttl": {
           "name": "ttl",
           "in": "query",
-          "schema": {"type": "string", "pattern": "^[0-9]+(ms|s|m|h|d)$"},
+          "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,5}(ms|s|m|h|d)$"},
           "description": "Such as 30s"
         },
         "return": {"name": "return", "in": "query", "schema": {"type": "string", "enum": ["previous"]}},
         "ifMatch": {
           "name": "If-Match",
           "in": "header",
-          "schema": {"type": "string"},
+          "schema": {"type": "string", "pattern": "^(\"[0-9]{1,19}\"|[*])$"},
           "description": "A version in quotes, or * for any"
         },
         "ifNoneMatch": {"name": "If-None-Match", "in": "header", "schema": {"type": "string", "enum": ["*"]}},
-        "kvSession": {"name": "Kv-Session", "in": "header", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
+        "kvSession": {"name": "Kv-Session", "in": "header", "schema": {"type": "string", "pattern": "^[0-9]{1,19}$"}},
         "kvSequence": {
           "name": "Kv-Sequence",
           "in": "header",
-          "schema": {"type": "string", "pattern": "^[0-9]+(/[0-9]+)?$"},
+          "schema": {"type": "string", "pattern": "^[1-9][0-9]{0,17}(/[0-9]{1,19})?$"},
           "description": "From 1; behind a slash the lowest that the client waits for"
         },
         "idempotencyKey": {

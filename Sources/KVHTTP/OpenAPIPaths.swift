@@ -39,9 +39,12 @@ let openAPIKeyPaths = #"""
             "description": "The key is there",
             "headers": {"ETag": {"description": "The key's version in quotes", "schema": {"type": "string"}}}
           },
+          "307": {"description": "Another node leads"},
           "404": {"description": "There is no such key"},
           "400": {"description": "The request makes no sense"},
-          "503": {"description": "No leader"}
+          "429": {"description": "Too many requests wait"},
+          "503": {"description": "No leader"},
+          "504": {"description": "No answer in time"}
         }
       },
       "put": {

@@ -83,7 +83,11 @@ extension NodeConfiguration {
     var httpSettings: HTTPSettings {
         var settings = HTTPSettings()
         settings.connectionsMax = limits.connections
-        settings.queryRoutes = queryRoutes
+        settings.queryRoutes = httpLimits.queryRoutes
+        settings.crossOrigins = (httpLimits.corsOrigins ?? "").split(separator: " ").map(String.init)
+        settings.idleTimeout = httpLimits.idleTimeout
+        settings.bodyTimeout = httpLimits.bodyTimeout
+        settings.writeTimeout = httpLimits.writeTimeout
         settings.scrapeLifetime = .milliseconds(50)
         settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings

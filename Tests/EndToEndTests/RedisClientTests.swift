@@ -21,6 +21,38 @@ extension EndToEnd {
             }
         }
 
+        @Test(.enabled(if: ForeignClients.systemPython != nil, "python3 is not installed"))
+        func `a node answers the examples as Redis did`() throws {
+            try TestCluster.run { cluster in
+                try ForeignClients.compareExamples(port: cluster.node(1).resp)
+            }
+        }
+
+        @Test(
+            .enabled(
+                if: ForeignClients.redisServer != nil && ForeignClients.systemPython != nil,
+                "redis-server or python3 is not installed"
+            )
+        )
+        func `redis-server answers the examples as they were recorded`() throws {
+            let program = try #require(ForeignClients.redisServer)
+            let port = try #require(TakenPort.free(1).first)
+            let folder = try TemporaryFolder()
+            defer { folder.remove() }
+            let server = Process()
+            server.executableURL = URL(filePath: program)
+            server.arguments = ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", folder.url.path]
+            server.standardOutput = FileHandle.nullDevice
+            try server.run()
+            defer {
+                server.terminate()
+                server.waitUntilExit()
+            }
+            // It listens when it is ready.
+            try #require(Poll.until(20) { (try? RESPConnection(port: port).ask("PING")) == .simple("PONG") })
+            try ForeignClients.compareExamples(port: port)
+        }
+
         @Test(.enabled(if: ForeignClients.redisCLI != nil, "redis-cli is not installed"))
         func `redis-cli works, also as a cluster client`() throws {
             let program = try #require(ForeignClients.redisCLI)

@@ -9,8 +9,20 @@ enum ForeignClients {
         return FileManager.default.isExecutableFile(atPath: path) ? path : nil
     }()
 
+    static let systemPython = Programs.installed("python3")
+    static let redisServer = Programs.installed("redis-server")
     static let redisCLI = Programs.installed("redis-cli")
     static let redisBenchmark = Programs.installed("redis-benchmark")
+
+    /// Sends a server the commands of Tests/Fixtures/redis-examples.txt and expects the answers there.
+    static func compareExamples(port: Int) throws {
+        let python = try #require(systemPython)
+        let script = Programs.root.appending(path: "scripts/lib/redis_examples.py").path
+        let examples = Programs.root.appending(path: "Tests/Fixtures/redis-examples.txt")
+        let command = try Command.run(python, [script, "\(port)", examples.path], within: 60)
+        try #require(command.code == 0, "\(command.everything)")
+        #expect(try command.text == String(contentsOf: examples, encoding: .utf8))
+    }
 }
 
 extension TestCluster {
@@ -26,6 +38,16 @@ extension TestCluster {
             found[node.id] = port
         }
         try script("start")
+        // Only then does every node know where the others are, and can send clients there.
+        let areConnected = Poll.until(30) {
+            nodes.allSatisfy { node in
+                // A node that does not answer yet is not connected.
+                let status = try? HTTPExchange.send("GET", "/status", port: node.http, within: 2)
+                let peers = status?.object["peers"] as? [[String: Any]] ?? []
+                return peers.count == nodes.count - 1 && peers.allSatisfy { $0["connected"] as? Bool == true }
+            }
+        }
+        try #require(areConnected)
         return found
     }
 }
