@@ -113,6 +113,52 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a SCAN goes on at another node, unless the one that began it is gone`() throws {
+            try TestCluster.run { cluster in
+                let clients = try (1...3).map { try RESPConnection(port: cluster.node($0).resp) }
+                let keys = Set((0..<50).map { "key-\($0)" })
+                for key in keys { #expect(try clients[0].ask("SET", key, "v") == .ok) }
+                func page(_ client: RESPConnection, _ cursor: String) throws -> (next: String, keys: [String]) {
+                    guard case .list(let parts) = try client.ask("SCAN", cursor, "COUNT", "7"), parts.count == 2,
+                        case .bulk(let next) = parts[0], case .list(let rows) = parts[1]
+                    else { throw Socket.Failure(description: "SCAN \(cursor) has no page") }
+                    let keys = rows.map { row in
+                        if case .bulk(let key) = row { String(decoding: key, as: UTF8.self) } else { "" }
+                    }
+                    return (String(decoding: next, as: UTF8.self), keys)
+                }
+                var found: Set<String> = []
+                var cursor = "0"
+                var turn = 0
+                repeat {
+                    let (next, keys) = try page(clients[turn % 3], cursor)
+                    found.formUnion(keys)
+                    cursor = next
+                    turn += 1
+                } while cursor != "0"
+                #expect(found == keys)
+                #expect(turn == 8)
+
+                let first = try page(clients[0], "0").next
+                for node in cluster.nodes where node.id == 1 { try cluster.signal(node.id, SIGKILL) }
+                guard
+                    case .error(let text) = try RESPConnection(port: cluster.node(2).resp, within: 30).ask(
+                        "SCAN",
+                        first
+                    )
+                else {
+                    Issue.record("a cursor of a node that is gone was taken")
+                    return
+                }
+                #expect(text.hasPrefix("ERR cursor expired") || text.hasPrefix("LOADING "), "\(text)")
+                guard case .error(let other) = try clients[1].ask("SCAN", "\(UInt64(9) << 48 | 5)") else {
+                    Issue.record("a cursor of no node was taken")
+                    return
+                }
+                #expect(other == "ERR cursor expired, start again at 0")
+            }
+        }
+
         @Test func `a retry through another node is answered as the first time, also after the leader died`() throws {
             try TestCluster.run { cluster in
                 let first = try RESPConnection(port: cluster.node(1).resp)
