@@ -11,12 +11,19 @@ struct HTTPEdge: HTTPResponder {
     typealias Context = HTTPContext
 
     let service: any KeyValueService
+    let admin: (any AdminService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
 
-    init(_ service: any KeyValueService, _ settings: HTTPSettings, _ registry: MetricRegistry) {
+    init(
+        _ service: any KeyValueService,
+        admin: (any AdminService)? = nil,
+        _ settings: HTTPSettings,
+        _ registry: MetricRegistry
+    ) {
         self.service = service
+        self.admin = admin
         self.settings = settings
         self.registry = registry
         metrics = HTTPMetrics(registry)
@@ -68,6 +75,10 @@ struct HTTPEdge: HTTPResponder {
             default: throw notAllowed("GET, HEAD, PUT, DELETE; POST …/increment")
             }
         }
+        if let found = adminEndpoint(path) {
+            endpoint = found
+            return try await administer(found, request, context, target)
+        }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
         }
@@ -96,7 +107,7 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, registry.exposition(format), contentType: format.contentType)
-        case .key, .increment, .unknown:
+        case .key, .increment, .members, .member, .leadership, .stop, .unknown:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

@@ -39,6 +39,10 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let unavailable = Code(rawValue: "unavailable")
         /// A cursor that this node does not know.
         package static let cursorExpired = Code(rawValue: "cursor_expired")
+        /// What is named does not exist.
+        package static let notFound = Code(rawValue: "not_found")
+        /// What is asked for does not go with how things stand; the message has the values. Nothing was done.
+        package static let conflict = Code(rawValue: "conflict")
         /// A failure of the program; the message has what is known.
         package static let internalError = Code(rawValue: "internal")
     }
@@ -70,6 +74,7 @@ extension ServiceError.Code {
     /// Every kind that this version makes, for the edges' tables and the tests over them.
     package static let all: [ServiceError.Code] = [
         .badRequest, .tooLarge, .notAnInteger, .outOfRange, .noLeader, .notLeader, .moving, .overloaded, .diskFull,
-        .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .internalError,
+        .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired,
+        .notFound, .conflict, .internalError,
     ]
 }

@@ -17,14 +17,21 @@ struct ConsensusService: Service {
     private let home: any EventLoop
     private let transport: NIOPeerTransport
 
-    init(_ configuration: NodeConfiguration, _ node: Node, _ metrics: NodeMetrics, home: any EventLoop, log: Logger) {
+    init(
+        _ configuration: NodeConfiguration,
+        _ settings: NodeSettings,
+        _ node: Node,
+        _ metrics: NodeMetrics,
+        home: any EventLoop,
+        log: Logger
+    ) {
         self.configuration = configuration
         self.node = node
         self.metrics = metrics
         self.home = home
         transport = NIOPeerTransport(
             node: configuration.node.id,
-            peers: configuration.peerAddresses,
+            peers: settings.peerAddresses,
             loop: home,
             settings: configuration.peerSettings,
             logger: log

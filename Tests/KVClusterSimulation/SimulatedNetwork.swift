@@ -85,6 +85,12 @@ final class SimulatedNetwork: @unchecked Sendable {
         }
     }
 
+    /// The nodes that are up.
+    var attached: [NodeID] { receivers.keys.sorted() }
+
+    /// One end closes the connection; both dial again until they are refused no more.
+    func drop(_ a: NodeID, _ b: NodeID) { disconnect(a, b, closedByPeer: false) }
+
     func isConnected(_ a: NodeID, _ b: NodeID) -> Bool {
         connections[Direction(from: a, to: b)]?.isOpen == true
     }
@@ -240,4 +246,11 @@ final class SimulatedTransport: PeerTransport, @unchecked Sendable {
     func isConnected(_ node: NodeID) -> Bool {
         network.isConnected(self.node, node)
     }
+
+    // Every node of the network dials every other; whom it admits is the node's own business.
+    func setPeer(_ node: NodeID, address: String) {}
+
+    func removePeer(_ node: NodeID) { network.drop(self.node, node) }
+
+    var peers: [NodeID] { network.attached.filter { $0 != node } }
 }

@@ -34,9 +34,22 @@ final class HTTPAccess: Sendable {
 
     /// One request to one node, with the whole answer read before the deadline.
     func fetch(_ path: String, from endpoint: Endpoint, within limit: Duration) async throws(ClientError) -> Answer {
+        try await send("GET", path, nil, to: endpoint, within: limit)
+    }
+
+    /// The same with any method and a body.
+    func send(
+        _ method: String,
+        _ path: String,
+        _ body: [UInt8]?,
+        to endpoint: Endpoint,
+        within limit: Duration
+    ) async throws(ClientError) -> Answer {
         do {
             var request = HTTPClientRequest(url: "http://\(endpoint)\(path)")
+            request.method = .init(rawValue: method)
             request.headers.add(name: "Accept", value: "application/json")
+            if let body { request.body = .bytes(body) }
             let response = try await client.execute(request, deadline: .now() + TimeAmount(limit))
             let body = try await response.body.collect(upTo: ClientLimits.httpBodyBytesMax)
             return Answer(status: Int(response.status.code), body: Array(body.readableBytesView))

@@ -54,8 +54,8 @@ package final class GroupReplica: @unchecked Sendable {
     /// Whether nothing is proposed, since memtables wait for their flush.
     var isStorageBehind = false
     var isSweeping = false
-    /// The term in which a command to the controller was proposed.
-    var controlTerm: Term = 0
+    /// Where the newest command to the controller of the node's own accord stands.
+    var ownControl: (term: Term, index: LogIndex) = (0, 0)
     var sweptShards = 0
     var sweepers: [ShardID: Sweeper] = [:]
     /// The newest write that is durable here.
@@ -225,6 +225,8 @@ package final class GroupReplica: @unchecked Sendable {
     private func propose() {
         // Flushes are behind: writes wait here, bounded, and not in the memtables.
         guard !isStorageBehind else { return }
+        // Leadership is being handed over: what waits goes with it, or is proposed here where that fails.
+        guard core.transferTarget == nil else { return }
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
             guard let filled = proposals.takeFilled() else { return }
             let payload = filled.entry.payload
