@@ -106,7 +106,7 @@ extension Node: PeerReceiver {
             switch message {
             case .raft(let group, let message):
                 guard isFormed, let replica = groups[group] else { continue }
-                replica.receive(message)
+                replica.receive(message, from: node)
             case .requests(let requests): serve(requests, from: node)
             case .replies(let replies): receive(replies)
             case .snapshotChunk(let chunk): snapshots.receive(chunk, from: node)

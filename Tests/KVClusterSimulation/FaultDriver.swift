@@ -156,6 +156,9 @@ final class FaultDriver: @unchecked Sendable {
         crash(others[randomness.below(others.count)])
     }
 
+    /// How the members stood last, for a failed run.
+    var memberSummary: String { options.faults.contains(.membership) ? members.lastSeen : "" }
+
     /// Whether every change of members that was accepted is carried out.
     var isSteady: Bool { !options.faults.contains(.membership) || members.isSteady }
 

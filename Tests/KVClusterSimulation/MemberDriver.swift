@@ -18,6 +18,10 @@ final class MemberDriver: @unchecked Sendable {
     private(set) var changesDone = 0
     private(set) var transfers = 0
     private var isOpen = false
+    /// How the members stood last, for a failed run.
+    private(set) var lastSeen = "never seen"
+    /// Hosts whose change was not said to be accepted.
+    private var uncertain: Set<NodeID> = []
     private var wasSteady = false
 
     init(_ world: SimulatedWorld, _ cluster: SimulatedCluster) {
@@ -79,14 +83,18 @@ final class MemberDriver: @unchecked Sendable {
 
     /// Asks for a change that brings a host, which starts with an empty disk once the change is accepted.
     private func bring(_ id: NodeID, _ change: MemberChange) {
-        ask(change) { [self] isAccepted in
-            guard isAccepted else { return }
-            let host = cluster.host(id)
-            cluster.wipe(host)
-            host.isFounder = false
-            host.isWanted = true
-            cluster.start(host)
-        }
+        // Where the answer is lost or wrong, the leader's list tells.
+        uncertain.insert(id)
+        ask(change) { [self] isAccepted in if isAccepted { restart(id) } }
+    }
+
+    private func restart(_ id: NodeID) {
+        uncertain.remove(id)
+        let host = cluster.host(id)
+        cluster.wipe(host)
+        host.isFounder = false
+        host.isWanted = true
+        cluster.start(host)
     }
 
     private func ask(_ change: MemberChange, _ completion: @escaping @Sendable (Bool) -> Void) {
@@ -116,6 +124,13 @@ final class MemberDriver: @unchecked Sendable {
             leader.members { [self] result in
                 guard case .success(let known) = result else { return }
                 members = Set(known.members.filter { $0.state != .awaited }.map(\.id))
+                lastSeen = known.members.map { member in
+                    "member \(member.id) \(member.state.rawValue) \(member.replicas.map { "\($0.group):\($0.role)#\($0.replica)" })"
+                }.joined(separator: "; ")
+                // Refused as far as was known, and yet it came about.
+                for member in known.members where member.state == .awaited && uncertain.contains(member.id) {
+                    restart(member.id)
+                }
                 wasSteady = known.members.allSatisfy { $0.state == .steady }
                 if wasSteady, isOpen {
                     isOpen = false

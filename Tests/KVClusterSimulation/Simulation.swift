@@ -52,7 +52,13 @@ final class SimulationRun: @unchecked Sendable {
         }
         faults.end()
         for client in clients { client.isStopped = true }
-        try advance(cluster, seconds: 60, "changes of members are carried out after faults stopped") { _ in faults.isSteady }
+        do {
+            try advance(cluster, seconds: 60, "changes of members are carried out after faults stopped") { _ in
+                faults.isSteady
+            }
+        } catch let violation as SimulationViolation {
+            throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
+        }
         try settle(cluster, except: faults.absentHosts)
         try compareReplicas(cluster, except: faults.absentHosts)
         try checkHistory()

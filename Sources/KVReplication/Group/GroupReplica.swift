@@ -31,6 +31,9 @@ package final class GroupReplica: @unchecked Sendable {
     var core: RaftCore
     var effects = Effects()
     var membership: GroupMembership
+    /// On which nodes replicas live that this one hears from and that its configuration does not name yet.
+    private var strangers: [ReplicaID: NodeID] = [:]
+    private static let strangersMax = 64
     var proposals: Proposals
     var reads = PendingReads()
     var barriers = Barriers()
@@ -109,7 +112,7 @@ package final class GroupReplica: @unchecked Sendable {
     package var isLeader: Bool { core.role == .leader && stopReason == nil }
 
     /// The node that leads, where known.
-    package var leaderNode: NodeID? { core.leader.flatMap { membership.node(of: $0) } }
+    package var leaderNode: NodeID? { core.leader.flatMap { membership.node(of: $0) ?? strangers[$0] } }
 
     // MARK: Inputs
 
@@ -126,8 +129,12 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     /// A message from another replica arrived.
-    package func receive(_ message: Message) {
+    package func receive(_ message: Message, from node: NodeID) {
         guard stopReason == nil, message.to == replica else { return }
+        // One whose joining is not applied here yet: it is to be answered.
+        if membership.node(of: message.from) == nil, strangers.count < Self.strangersMax {
+            strangers[message.from] = node
+        }
         for entry in message.entries where !entry.holdsChecksum(group: id) {
             // Damaged on the way or at the sender: as if it had been lost. The leader sends it again.
             damagedEntriesReceived += 1
@@ -289,7 +296,7 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     private func send(_ message: Message) {
-        guard let node = membership.node(of: message.to) else { return }
+        guard let node = membership.node(of: message.to) ?? strangers[message.to] else { return }
         host.outbox.add(.raft(id, message), to: node)
     }
 
