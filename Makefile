@@ -3,7 +3,7 @@
 PRODUCTS = kvnode kvctl
 
 .DEFAULT_GOAL := help
-.PHONY: help run run-single test test-units test-programs check build build-debug demo clean setup
+.PHONY: dist check-deploy help run run-single test test-units test-programs check build build-debug demo clean setup
 
 help:
 	@echo 'make run         three nodes on this machine, in the foreground; Ctrl-C stops them, the data stays'
@@ -12,14 +12,21 @@ help:
 	@echo 'make check       the format of all Swift files'
 	@echo 'make demo        a real data set goes in while the leader is killed; nothing may be lost'
 	@echo 'make build       kvnode and kvctl, optimized, in .build/release'
+	@echo 'make dist        a tarball with the programs, for machines without Swift'
+	@echo 'make check-deploy  dashboards, alerts, manifests, commands of the pages, tarball: what can be checked here'
 	@echo 'make clean       removes what was built; data/ stays'
 
 setup:
 	@scripts/setup
 
 # One build after the other: two at once would wait for each other's lock.
+# With KV_BUILT=1 what was built is taken as it is.
+ifdef KV_BUILT
+build:
+else
 build: setup
 	@for product in $(PRODUCTS); do swift build -c release --product $$product || exit 1; done
+endif
 
 build-debug: setup
 	swift build --build-tests
@@ -47,6 +54,17 @@ check:
 
 demo: build
 	@exec scripts/demo
+
+dist: setup
+	@exec scripts/dist
+
+# Each says visibly what it skips: Prometheus, kubernetes-validate, debootstrap are not needed to build.
+check-deploy: build
+	@scripts/dashboards --check
+	@scripts/check-dashboards
+	@scripts/check-manifests
+	@scripts/check-commands
+	@if ls build/kv-*.tar.gz > /dev/null 2>&1; then scripts/check-dist; else echo 'skipped the tarball: make dist first'; fi
 
 clean:
 	rm -rf .build

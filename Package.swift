@@ -9,6 +9,13 @@ struct Package3rd {
     let name: String
     let url: String
     let from: Version
+    /// Its optional parts; nil for those that it has by default.
+    var traits: Set<Package.Dependency.Trait>?
+
+    var dependency: Package.Dependency {
+        if let traits { return .package(url: url, from: from, traits: traits) }
+        return .package(url: url, from: from)
+    }
 }
 
 let packages: [String: Package3rd] = Dictionary(
@@ -18,15 +25,30 @@ let packages: [String: Package3rd] = Dictionary(
         Package3rd(name: "swift-log", url: "https://github.com/apple/swift-log", from: "1.16.2"),
         Package3rd(name: "swift-metrics", url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         Package3rd(name: "swift-nio", url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        Package3rd(name: "swift-protobuf", url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
+        // Without the parts that need all of Foundation: linked in, its tables alone are 30 MB.
+        Package3rd(
+            name: "swift-protobuf",
+            url: "https://github.com/apple/swift-protobuf",
+            from: "1.39.0",
+            traits: []
+        ),
         Package3rd(
             name: "swift-service-lifecycle",
             url: "https://github.com/swift-server/swift-service-lifecycle",
             from: "2.13.0"
         ),
         Package3rd(name: "async-http-client", url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
-        Package3rd(name: "hummingbird", url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
-        Package3rd(name: "hdrhistogram-swift", url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+        Package3rd(
+            name: "hummingbird",
+            url: "https://github.com/hummingbird-project/hummingbird",
+            from: "2.28.1",
+            traits: []
+        ),
+        Package3rd(
+            name: "hdrhistogram-swift",
+            url: "https://github.com/HdrHistogram/hdrhistogram-swift",
+            from: "0.2.0"
+        ),
         Package3rd(name: "swift-nio-ssl", url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
         Package3rd(name: "grpc-swift-2", url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         Package3rd(
@@ -79,12 +101,17 @@ let logging = [("Logging", "swift-log")]
 let collections = [("DequeModule", "swift-collections")]
 let arguments = [("ArgumentParser", "swift-argument-parser")]
 
+// What a build is made for: KV_SANITIZE=thread tells ThreadSanitizer about Swift's Mutex (scripts/sanitize), KV_FUZZ=1
+// builds the fuzzer and instruments our modules for it (scripts/fuzz).
+let sanitizesThreads = Context.environment["KV_SANITIZE"] == "thread"
+let fuzzes = Context.environment["KV_FUZZ"] != nil
+
 let modules: [Module] = [
     Module("CLibZstd", .system(pkgConfig: "libzstd", apt: "libzstd-dev")),
     Module("CLibYAML", .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev")),
     Module("CCRC32C"),
     Module("CMemory"),
-    Module("KVBase", .library, ["CCRC32C"]),
+    Module("KVBase", .library, ["CCRC32C"] + (sanitizesThreads ? ["CMutexEvents"] : [])),
     Module("KVEnvironment", .library, ["KVBase"]),
     Module("KVPosix", .library, ["KVBase", "KVEnvironment"]),
     Module("KVLog", .library, ["KVBase", "KVEnvironment"]),
@@ -148,21 +175,22 @@ let modules: [Module] = [
     ),
 
     // What sstdump and walreplay share: verdicts, key formats, tables and JSON lines.
-    Module("KVInspection", .library, ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVReplication", "KVService"]),
+    Module(
+        "KVInspection",
+        .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+    ),
     Module(
         "sstdump",
         .executable,
-        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVInspection"],
-        arguments + [("TextTable", "TextTable")]
+        ["KVPosix", "KVInspection"],
+        arguments
     ),
     Module(
         "walreplay",
         .executable,
-        [
-            "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication",
-            "KVInspection",
-        ],
-        arguments + [("TextTable", "TextTable")]
+        ["KVPosix", "KVInspection"],
+        arguments
     ),
     Module(
         "kvbench",
@@ -191,6 +219,19 @@ let modules: [Module] = [
         ],
         in: "Tests/KVClusterSimulation"
     ),
+    // Everything that reads bytes from outside, as functions of one input.
+    Module(
+        "KVFuzzing",
+        .library,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
+            "KVPeer", "KVRESP", "KVConfiguration", "KVSimulation",
+        ],
+        [("NIOCore", "swift-nio")],
+        in: "Tests/KVFuzzing"
+    ),
+    // Writes to a real tablet until it is killed, and says what it was told is kept.
+    Module("kvcrash", .executable, ["KVBase", "KVEnvironment", "KVPosix", "KVStorage"], in: "Tests/kvcrash"),
     Module("kvsim", .executable, ["KVClusterSimulation", "KVBase"], arguments, in: "Tests/kvsim"),
 
     Module("KVBaseTests", .test, ["KVBase", "CCRC32C"]),
@@ -228,7 +269,7 @@ let modules: [Module] = [
         ["KVBase", "KVRaft", "KVReplication", "KVPeer"],
         nioCore + [("NIOEmbedded", "swift-nio")]
     ),
-    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], [("Metrics", "swift-metrics")]),
+    Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], logging + [("Metrics", "swift-metrics")]),
     Module(
         "KVRESPTests",
         .test,
@@ -244,20 +285,31 @@ let modules: [Module] = [
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
+    Module("FuzzTests", .test, ["KVFuzzing"]),
+    Module("CrashTests", .test),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
     Module("EndToEndTests", .test, ["KVLinearizability", "KVPeer"], [("NIOCore", "swift-nio")]),
 ]
 
-let settings: [SwiftSetting] = [
-    .treatAllWarnings(as: .error),
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    // docs/decisions/0009-release-builds-check-no-exclusivity.md
-    .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
-]
+let instruments: [Module] = [
+    Module("CMutexEvents", in: "Sanitize/CMutexEvents"),
+    Module("CFuzzer", in: "Fuzz/CFuzzer"),
+    Module("kvfuzz", .executable, ["CFuzzer", "KVFuzzing"], in: "Fuzz/kvfuzz"),
+].filter { $0.name == "CMutexEvents" ? sanitizesThreads : fuzzes }
 
-let byName = Dictionary(uniqueKeysWithValues: modules.map { ($0.name, $0) })
+let fuzzSettings: [SwiftSetting] = fuzzes ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : []
+
+let settings: [SwiftSetting] =
+    fuzzSettings + [
+        .treatAllWarnings(as: .error),
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        // docs/decisions/0009-release-builds-check-no-exclusivity.md
+        .unsafeFlags(["-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    ]
+
+let byName = Dictionary(uniqueKeysWithValues: (modules + instruments).map { ($0.name, $0) })
 
 func exists(_ module: Module) -> Bool {
     FileManager.default.fileExists(atPath: Context.packageDirectory + "/" + module.folder)
@@ -274,13 +326,15 @@ func closure(of roots: [String]) -> Set<String> {
 }
 
 let wanted: Set<String> =
-    if let names = Context.environment["KV_TARGETS"] {
+    if fuzzes {
+        closure(of: ["kvfuzz"])
+    } else if let names = Context.environment["KV_TARGETS"] {
         closure(of: names.split(separator: ",").map(String.init))
     } else {
-        Set(modules.map(\.name))
+        Set((modules + instruments).map(\.name))
     }
 
-let chosen = modules.filter { wanted.contains($0.name) && exists($0) }
+let chosen = (modules + instruments).filter { wanted.contains($0.name) && exists($0) }
 let chosenNames = Set(chosen.map(\.name))
 
 let targets: [Target] = chosen.map { module in
@@ -303,9 +357,7 @@ let targets: [Target] = chosen.map { module in
 
 let package = Package(
     name: "kv",
-    dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0] }.map {
-        .package(url: $0.url, from: $0.from)
-    },
+    dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0]?.dependency },
     targets: targets,
     swiftLanguageModes: [.v6]
 )

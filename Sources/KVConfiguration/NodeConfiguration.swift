@@ -152,6 +152,17 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var level = LogLevel.info
         /// The value of `logging.format`.
         package var format = LogFormat.text
+        /// The value of `logging.slow_request`.
+        package var slowRequest = Duration.zero
+    }
+    /// The settings under `alarms`.
+    package struct Alarms: Sendable, Equatable {
+        /// The value of `alarms.disk_free`.
+        package var diskFreeBytes = 0
+        /// The value of `alarms.memory_percent`.
+        package var memoryPercent = 0
+        /// The value of `alarms.descriptors_percent`.
+        package var descriptorsPercent = 0
     }
 
     /// The value of `insecure`.
@@ -182,6 +193,8 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var threads = Threads()
     /// The settings under `logging`.
     package var logging = Logging()
+    /// The settings under `alarms`.
+    package var alarms = Alarms()
 }
 
 extension Duration {

@@ -26,10 +26,11 @@ enum Schema {
         ("request", "How long a request may take."),
         ("threads", "Processors."),
         ("logging", "What this node writes to standard error."),
+        ("alarms", "From when on this node says that it runs short; each alarm clears itself."),
     ]
 
     /// Every setting, in the order of the reference file.
-    static let all: [Setting] = basics + listeners + consensus + storage + serving
+    static let all: [Setting] = basics + listeners + consensus + storage + serving + watching
 
     /// The settings by their paths.
     static let byPath: [String: Setting] = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -312,5 +313,36 @@ enum Schema {
             "From which level on is logged; kvctl log-level changes it while running."
         ),
         .choice("logging.format", \.logging.format, .text, "Lines for people, or one JSON object a line."),
+        .duration(
+            "logging.slow_request",
+            \.logging.slowRequest,
+            "250ms",
+            .milliseconds(0)...(.seconds(3600)),
+            "From which time on a request is kept in the slow log and logged with the time of each stage; 0ms for never."
+        ),
+    ]
+
+    private static let watching: [Setting] = [
+        .bytes(
+            "alarms.disk_free",
+            \.alarms.diskFreeBytes,
+            "1GiB",
+            0...1 << 50,
+            "Less room than this on the disk of the data or the log raises disk_low; a tenth of the disk where that is less."
+        ),
+        .count(
+            "alarms.memory_percent",
+            \.alarms.memoryPercent,
+            "90",
+            1...100,
+            "A process that takes this share of the memory it may have raises memory_high."
+        ),
+        .count(
+            "alarms.descriptors_percent",
+            \.alarms.descriptorsPercent,
+            "80",
+            1...100,
+            "A process that has this share of its file descriptors open raises descriptors_low."
+        ),
     ]
 }

@@ -188,7 +188,11 @@ extension HTTPEdge {
                 json.object {
                     $0.field("group", transfer.group.description)
                     $0.field("target", transfer.target.description)
-                    if let leader = transfer.leader { $0.field("leader", leader.description) } else { $0.null("leader") }
+                    if let leader = transfer.leader {
+                        $0.field("leader", leader.description)
+                    } else {
+                        $0.null("leader")
+                    }
                 }
             }
         }

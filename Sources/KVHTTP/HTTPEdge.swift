@@ -15,18 +15,23 @@ struct HTTPEdge: HTTPResponder {
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
+    let scrapes: ScrapeCache
+    let logger: Logger
 
     init(
         _ service: any KeyValueService,
         admin: (any AdminService)? = nil,
         _ settings: HTTPSettings,
-        _ registry: MetricRegistry
+        _ registry: MetricRegistry,
+        _ logger: Logger
     ) {
         self.service = service
         self.admin = admin
         self.settings = settings
         self.registry = registry
+        self.logger = logger
         metrics = HTTPMetrics(registry)
+        scrapes = ScrapeCache(registry, lifetime: settings.scrapeLifetime)
     }
 
     func respond(to request: Request, context: HTTPContext) async throws -> Response {
@@ -37,17 +42,14 @@ struct HTTPEdge: HTTPResponder {
         do throws(HTTPFailure) {
             response = try await route(request, context, &endpoint)
         } catch {
+            metrics.reject(error.code)
             response = failure(error, requestID, context)
             if request.method == .head { response = Response(status: response.status, headers: response.headers) }
         }
         response.headers[.requestID] = requestID
-        let elapsed = NIODeadline.now() - started
-        metrics.record(
-            endpoint,
-            request.method,
-            response.status,
-            nanoseconds: UInt64(max(0, elapsed.nanoseconds))
-        )
+        let elapsed = UInt64(max(0, (NIODeadline.now() - started).nanoseconds))
+        metrics.record(endpoint, request.method, response.status, nanoseconds: elapsed)
+        logIfNotable(request.method, endpoint, response.status, requestID, elapsed)
         return response
     }
 
@@ -79,6 +81,7 @@ struct HTTPEdge: HTTPResponder {
             endpoint = found
             return try await administer(found, request, context, target)
         }
+        if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
         }
@@ -106,8 +109,8 @@ struct HTTPEdge: HTTPResponder {
         case .readyz, .healthz: return await health()
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
-            return text(.ok, registry.exposition(format), contentType: format.contentType)
-        case .key, .increment, .members, .member, .leadership, .stop, .unknown:
+            return text(.ok, scrapes.text(format), contentType: format.contentType)
+        case .key, .increment, .members, .member, .leadership, .stop, .unknown, .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }
@@ -123,7 +126,7 @@ struct HTTPEdge: HTTPResponder {
         return key
     }
 
-    private func notAllowed(_ methods: String) -> HTTPFailure {
+    func notAllowed(_ methods: String) -> HTTPFailure {
         var failure = HTTPFailure(.methodNotAllowed, "method_not_allowed", "allowed here: \(methods)")
         failure.headers.append((.allow, methods.split(separator: ";").first.map(String.init) ?? methods))
         return failure

@@ -1,4 +1,5 @@
 import HTTPTypes
+import KVService
 import KVTelemetry
 import Synchronization
 
@@ -17,6 +18,8 @@ enum Endpoint: String, CaseIterable {
     case readyz = "/readyz"
     case healthz = "/healthz"
     case metrics = "/metrics"
+    case logLevel = "/admin/v1/log-level"
+    case slowRequests = "/admin/v1/slow-requests"
     case unknown
 }
 
@@ -37,15 +40,25 @@ final class HTTPMetrics: Sendable {
     private let registry: MetricRegistry
     private let cache = Mutex<[Key: Instruments]>([:])
     private let operations: [String: OperationMetrics]
+    /// By the error's code.
+    private let rejects: [String: Counter]
 
     init(_ registry: MetricRegistry) {
         self.registry = registry
+        rejects = Dictionary(
+            uniqueKeysWithValues: ServiceError.Code.all.map {
+                ($0.rawValue, registry.counter(.rejectedTotal, "http", $0.rawValue))
+            }
+        )
         operations = Dictionary(
             uniqueKeysWithValues: ["get", "put", "delete", "increment", "scan"].map {
                 ($0, OperationMetrics(registry, transport: "http", operation: $0))
             }
         )
     }
+
+    /// Counts a request that was answered with an error of the service; the edge's own (404, 405, …) are seen by their status.
+    func reject(_ code: String) { rejects[code]?.add() }
 
     /// Counts a request.
     ///

@@ -31,7 +31,7 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, admin: admin, settings, metrics)
+        edge = HTTPEdge(service, admin: admin, settings, metrics, logger)
         self.settings = settings
         self.group = group
         self.host = host
@@ -54,7 +54,9 @@ package struct HTTPServer: Service {
             responder: edge,
             server: .http1(
                 configuration: .init(
-                    additionalChannelHandlers: [ContinueHandler(bytesMax: bytesMax)],
+                    additionalChannelHandlers: [
+                        ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
+                    ],
                     idleTimeout: idle
                 )
             ),

@@ -6,6 +6,10 @@ package struct HTTPSettings: Sendable {
     package var bodyTimeout: Duration = .seconds(30)
     /// How many connections may be open at once; further ones wait in the listen queue.
     package var connectionsMax = 10_000
+    /// From how many nanoseconds on a request is logged as slow, with its id; 0 for never.
+    package var slowNanoseconds: UInt64 = 0
+    /// For how long the text of a scrape is given again, so that a storm of scrapes costs little.
+    package var scrapeLifetime: Duration = .zero
     /// How many keys a page has unless asked for otherwise.
     package var pageLimitDefault = 100
     /// How many keys a page has at most.

@@ -106,6 +106,12 @@ final class LogFrames {
         sealChunk()
     }
 
+    /// How many bytes `putEmptyChunk` would add now.
+    var emptyChunkBytes: Int {
+        let left = LogFormat.blockBytes - blockOffset
+        return LogFormat.chunkHeaderBytes + (left < LogFormat.chunkHeaderBytes ? left : 0)
+    }
+
     /// A chunk's header never crosses the end of a block: zeros fill what is too short for one.
     private func padIfNeeded() {
         let left = LogFormat.blockBytes - blockOffset

@@ -197,7 +197,7 @@ package enum LogReader {
     }
 
     /// Whether a segment goes on where the one before it ended; nil where it does.
-    private static func verdictOfConnection(
+    static func verdictOfConnection(
         _ contents: LogContents,
         _ opened: OpenedSegment,
         isFirst: Bool
@@ -218,7 +218,7 @@ package enum LogReader {
         return nil
     }
 
-    private static func readRecords(
+    static func readRecords(
         _ opened: OpenedSegment,
         limit: UInt64?,
         _ fileSystem: any FileSystem,

@@ -100,7 +100,7 @@ package final class LogSegmentReader {
         gatheredCount = 0
         var isInside = false
         while true {
-            skipBlockEnd()
+            guard try skipBlockEnd() else { return try stop(isInside ? recordOffset : offset, isInside: isInside) }
             if let limit, offset >= limit {
                 guard offset == limit, !isInside else { return try stop(isInside ? recordOffset : endOffset) }
                 verdict = .cleanEnd(place(limit), isClosed: false)
@@ -115,6 +115,7 @@ package final class LogSegmentReader {
                 guard !isInside else { return try stop(recordOffset, isInside: true) }
                 note(chunk)
                 endOffset = offset
+                try takeSecondEnd()
                 if let limit, limit != endOffset {
                     verdict = .corruption(place(endOffset), provenDurableThrough: start &+ limit, .badChunk)
                 } else {
@@ -159,12 +160,32 @@ package final class LogSegmentReader {
         provenThrough = max(provenThrough, chunk.synced)
     }
 
-    /// What is too short for a header at the end of a block holds nothing.
-    private func skipBlockEnd() {
+    /// What is too short for a header at the end of a block is zeros; false where it is not.
+    private func skipBlockEnd() throws(FileError) -> Bool {
         let left = UInt64(LogFormat.blockBytes) - offset % UInt64(LogFormat.blockBytes)
-        guard left < UInt64(LogFormat.chunkHeaderBytes) else { return }
-        if let limit, offset == limit { return }
+        guard left < UInt64(LogFormat.chunkHeaderBytes) else { return true }
+        if let limit, offset == limit { return true }
+        if offset < size {
+            let block = offset - offset % UInt64(LogFormat.blockBytes)
+            let bytes = try bytes(ofBlock: block)
+            let rest = min(Int(offset - block), bytes.count)
+            guard Self.isZero(UnsafeRawBufferPointer(rebasing: bytes[rest...])) else { return false }
+        }
         offset += left
+        return true
+    }
+
+    /// A clean close writes its chunk twice, the second after the first is durable: so the first is proven, and of damage to the
+    /// second the first still tells.
+    private func takeSecondEnd() throws(FileError) {
+        if let limit, offset >= limit { return }
+        let before = offset
+        if try skipBlockEnd(), let chunk = try chunk(at: offset), chunk.position == .endOfFile {
+            note(chunk)
+            endOffset = offset
+        } else {
+            offset = before
+        }
     }
 
     // MARK: Judging
@@ -226,6 +247,34 @@ package final class LogSegmentReader {
             offset += 8
         }
         return bytes[offset...].allSatisfy { $0 == 0 }
+    }
+
+    // MARK: Behind damage
+
+    /// Goes on behind damage: at the first offset from `offset` on where a valid chunk that begins a record stands.
+    ///
+    /// Nil where none follows; else where it stands. For tools that save what can be read.
+    package func resume(from offset: UInt64) throws(FileError) -> UInt64? {
+        var block = offset - offset % UInt64(LogFormat.blockBytes)
+        while block < size {
+            let bytes = try bytes(ofBlock: block)
+            var inBlock = block < offset ? Int(offset - block) : 0
+            while inBlock + LogFormat.chunkHeaderBytes <= bytes.count {
+                let place = block + UInt64(inBlock)
+                if bytes[inBlock + LogFormat.positionOffset] != 0,
+                    let chunk = chunk(in: bytes, at: inBlock, fileOffset: place),
+                    chunk.position == .full || chunk.position == .first || chunk.position == .endOfFile
+                {
+                    self.offset = place
+                    endOffset = place
+                    verdict = nil
+                    return place
+                }
+                inBlock += 1
+            }
+            block += UInt64(LogFormat.blockBytes)
+        }
+        return nil
     }
 
     // MARK: Chunks

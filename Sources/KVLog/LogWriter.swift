@@ -141,6 +141,7 @@ package final class LogWriter {
         let number = (last?.number ?? 0) + 1
         let made = try makeSegment(fileSystem, plan, number: number, header: header)
         if let error = made.failure { throw .file(error) }
+        try cutSlack(fileSystem, contents.segments)
         let writer = LogWriter(
             fileSystem: fileSystem,
             identity: identity,
@@ -295,7 +296,8 @@ package final class LogWriter {
 
     /// Ends the log with a chunk that says so, cuts what was zero-filled, syncs and closes the file.
     ///
-    /// Idempotent.
+    /// The chunk is written twice, the second time after the first is durable: one proves the other, so that damage to any byte of
+    /// a closed log shows. Idempotent.
     /// - Throws: `file`, `poisoned`.
     package func close() throws(LogError) {
         if isClosed { return }
@@ -303,7 +305,16 @@ package final class LogWriter {
         frames.putEmptyChunk(.endOfFile, number: number, synced: durablePosition)
         try flush()
         do {
-            try file.truncate(to: writtenOffset)
+            // The second chunk keeps its room, so that a full disk does not come between the two.
+            try file.truncate(to: writtenOffset + UInt64(frames.emptyChunkBytes))
+            try file.synchronize()
+        } catch {
+            throw poison(error)
+        }
+        durablePosition = position
+        frames.putEmptyChunk(.endOfFile, number: number, synced: durablePosition)
+        try flush()
+        do {
             try file.synchronize()
         } catch {
             throw poison(error)
@@ -421,6 +432,23 @@ package final class LogWriter {
             // Whatever is left of it is removed when the log is opened again.
             try? fileSystem.remove(file.path)
             throw error
+        }
+    }
+
+    /// Cuts what stands behind the end of each older segment, now that the new one's header says where they end: zeros that were
+    /// filled ahead, or a torn tail.
+    ///
+    /// From then on every byte of them is proven by a checksum.
+    private static func cutSlack(_ fileSystem: any FileSystem, _ segments: [LogSegment]) throws(LogError) {
+        do throws(FileError) {
+            for segment in segments where try fileSystem.size(segment.path) > segment.length {
+                let file = try fileSystem.open(segment.path, .readWrite)
+                defer { file.close() }
+                try file.truncate(to: segment.length)
+                try file.synchronize()
+            }
+        } catch {
+            throw .file(error)
         }
     }
 

@@ -64,7 +64,8 @@ extension Node: AdminService {
             for group in led where node != settings.node {
                 switch beginTransfer(of: group, to: node) {
                 case .failure(let error): return completion(.failure(error))
-                case .success(let target): asked.append(LeadershipTransfer(group: group.id, target: target, leader: nil))
+                case .success(let target):
+                    asked.append(LeadershipTransfer(group: group.id, target: target, leader: nil))
                 }
             }
             finish(asked, completion)
@@ -168,7 +169,8 @@ extension Node: AdminService {
         case .add(let node, let address, let staysLearner):
             if let known = nodes[node], !known.isLeaving {
                 let isSame = known.addresses["peer"] == address && known.isVoter == !staysLearner
-                return isSame ? nil : ServiceError(.conflict, "node \(node) is a member already: see 'kvctl member list'")
+                return isSame
+                    ? nil : ServiceError(.conflict, "node \(node) is a member already: see 'kvctl member list'")
             }
             return refusal(of: address, for: node) ?? refusalOfSecond(besides: nil)
         case .promote(let node):
@@ -237,7 +239,8 @@ extension Node: AdminService {
             // Who is removed counts no more; who is stopped or lost does.
             let count = isRemoval ? rest.count : voters.count
             guard reachable.count * 2 <= count else { continue }
-            return "without node \(node), group \(group.id) has \(count) voter\(count == 1 ? "" : "s"), of which \(reachable.count)"
+            return
+                "without node \(node), group \(group.id) has \(count) voter\(count == 1 ? "" : "s"), of which \(reachable.count)"
                 + " (\(reachable.map(\.description).joined(separator: ", "))) can be reached; a majority is \(count / 2 + 1)"
         }
         return nil

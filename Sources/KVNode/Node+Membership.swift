@@ -37,7 +37,9 @@ extension Node {
     func isAwaited(_ id: NodeID) -> Bool {
         guard let node = controller.state.nodes[id], node.incarnation == nil else { return false }
         return node.replaces == id
-            || !controller.state.groups.values.contains { $0.values.contains { $0.node == id && $0.incarnation == nil } }
+            || !controller.state.groups.values.contains {
+                $0.values.contains { $0.node == id && $0.incarnation == nil }
+            }
     }
 
     /// Whether this node can reach a node now, or is it.
@@ -77,7 +79,8 @@ extension Node {
     func becomeRemoved(_ reason: String) {
         guard !isRemoved, !isStopping else { return }
         isRemoved = true
-        let text = "node \(settings.node) was removed from the cluster (\(reason)); stop it and keep or delete its data directory"
+        let text =
+            "node \(settings.node) was removed from the cluster (\(reason)); stop it and keep or delete its data directory"
         alarms["removed"] = text
         log.critical("\(text)")
         identityStore.markRemoved { [log] error in
@@ -103,7 +106,8 @@ extension Node {
             guard let known = controller.state.nodes[said.node], !isAwaited(said.node),
                 let addresses = said.announcedAddresses(known: known.addresses)
             else { continue }
-            let isNews = known.incarnation == nil || (known.incarnation == said.incarnation && addresses != known.addresses)
+            let isNews =
+                known.incarnation == nil || (known.incarnation == said.incarnation && addresses != known.addresses)
             if isNews { return .nodeAnnounced(said.node, said.incarnation, addresses: addresses) }
         }
         return nil
@@ -172,7 +176,8 @@ extension Node {
         let nodes = group.replicaNodes
         let reachable = voters.filter { replica in nodes[replica].map(isReachable) ?? false }
         if reachable.count * 2 <= voters.count { removed = removed.filter { configuration.isLearner($0) } }
-        let items = promoted.map { ConfigurationChange.Item(.addVoter, $0) }
+        let items =
+            promoted.map { ConfigurationChange.Item(.addVoter, $0) }
             + removed.map { ConfigurationChange.Item(.remove, $0) }
         guard !items.isEmpty, group.change(items, newcomers: [:]) else { return }
         log.notice(

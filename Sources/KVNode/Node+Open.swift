@@ -119,7 +119,8 @@ private struct NodeOpener {
         let shared = SharedResources(
             blockCacheBytes: settings.blockCacheBytes,
             tablesOpenMax: settings.tablet.tablesOpenMax,
-            memtableBytesMax: settings.tablet.memoryBudgetBytes
+            memtableBytesMax: settings.tablet.memoryBudgetBytes,
+            ballast: try Self.ballast(fileSystem, directory)
         )
         let reporter = FlushReporter(environment.home)
         var groups: [OpenedGroup] = []
@@ -160,7 +161,10 @@ private struct NodeOpener {
             identityStore: identity,
             host: host,
             controller: controller,
-            initialShardMap: try ShardMap(shardCount: settings.join?.shardCount ?? settings.shardCount, group: GroupID(1)),
+            initialShardMap: try ShardMap(
+                shardCount: settings.join?.shardCount ?? settings.shardCount,
+                group: GroupID(1)
+            ),
             groups: groups,
             shared: shared,
             recovered: recovered,
@@ -211,7 +215,9 @@ private struct NodeOpener {
         )
     }
 
-    /// A replica that knows nothing: a snapshot brings the configuration and the tablets. Group 0's own needs one to stand on.
+    /// A replica that knows nothing: a snapshot brings the configuration and the tablets.
+    ///
+    /// Group 0's own needs a tablet to stand on.
     private func joiningState(of id: GroupID, _ join: JoinAnswer) -> GroupManifestState {
         var state = GroupManifestState()
         state.membership = GroupMembership(configuration: Configuration(), nodes: [:]).encoded
@@ -223,6 +229,12 @@ private struct NodeOpener {
             state.nextNumber = 2
         }
         return state
+    }
+
+    /// Room to give back when the disk is full: a sixteenth of what is free, within bounds.
+    private static func ballast(_ fileSystem: any FileSystem, _ directory: String) throws(FileError) -> Ballast {
+        let free = try fileSystem.freeSpace(directory)
+        return Ballast(fileSystem, path: directory + "/room", bytes: min(max(free / 16, 1 << 20), 64 << 20))
     }
 
     private func initialState(of id: GroupID) -> GroupManifestState {
@@ -250,6 +262,7 @@ private struct NodeOpener {
         options.segmentBytes = settings.logSegmentBytes
         options.retainedBytes = settings.group.retainedLogBytes
         options.queueBytesMax = settings.group.uncommittedBytesMax * 2
+        options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)
         var bytes: [UInt8] = []
         bytes.append(littleEndian: identity.cluster.high)

@@ -54,7 +54,8 @@ extension Node: PeerReceiver {
         if members[hello.node] == nil {
             return .refused(
                 "node \(hello.node) is not among "
-                    + (state.cluster == nil ? "cluster.nodes of node \(own)" : "the members of the cluster: kvctl member add")
+                    + (state.cluster == nil
+                        ? "cluster.nodes of node \(own)" : "the members of the cluster: kvctl member add")
             )
         }
         if !hello.protocolRange.overlaps(PeerProtocol.supported) {

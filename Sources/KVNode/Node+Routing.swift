@@ -28,6 +28,20 @@ extension Node {
         turnEnd.ask()
     }
 
+    package func submit(
+        _ request: ShardRequest,
+        completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void
+    ) {
+        onHome { [self] in
+            var batch = RequestBatch()
+            for number in 0..<shardMap.shardCount {
+                let first = shardMap.slots(of: ShardID(UInt32(number))).lowerBound
+                request.add(to: &batch, Slot(rawValue: UInt16(first)), tag: UInt64(number))
+            }
+            route(batch, to: ShardReplies(count: shardMap.shardCount, completion))
+        }
+    }
+
     /// Sends one request where it belongs.
     ///
     /// The caller asks for the turn's end.
@@ -49,6 +63,8 @@ extension Node {
             wait(bytes, item: item, origin: origin)
         } else if group.isLeader {
             group.submit(request, origin: origin)
+        } else if item.redirects, let leader = group.leaderNode, leader != settings.node {
+            origin.fail(ServiceError(.notLeader, "node \(leader) leads this shard", leader: leader, slot: item.slot))
         } else if let leader = group.leaderNode, leader != settings.node, isConnected(leader) {
             guard proxies.count < settings.proxiedRequestsMax else {
                 origin.fail(

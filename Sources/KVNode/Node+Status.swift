@@ -19,7 +19,7 @@ extension Node {
     ///
     /// Home scheduler.
     var currentStatus: NodeStatus {
-        NodeStatus(
+        var status = NodeStatus(
             node: settings.node,
             cluster: identity.cluster,
             incarnation: identity.incarnation,
@@ -36,6 +36,24 @@ extension Node {
             },
             storage: storageCounters
         )
+        status.slotRanges = slotRanges
+        status.addresses = settings.addresses
+        return status
+    }
+
+    /// Who serves which slots, neighbours of one group put together.
+    private var slotRanges: [NodeStatus.SlotRange] {
+        var ranges: [NodeStatus.SlotRange] = []
+        for number in 0..<shardMap.shardCount {
+            let shard = ShardID(UInt32(number))
+            let (slots, group) = (shardMap.slots(of: shard), shardMap.owner(of: shard).group)
+            if let last = ranges.indices.last, ranges[last].group == group {
+                ranges[last].last = slots.upperBound - 1
+            } else {
+                ranges.append(NodeStatus.SlotRange(first: slots.lowerBound, last: slots.upperBound - 1, group: group))
+            }
+        }
+        return ranges
     }
 
     /// Whether every group knows a leader and works here.
@@ -46,26 +64,8 @@ extension Node {
             && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
     }
 
-    /// What an operator should look at, sorted.
-    private var currentAlarms: [String] {
-        var texts = alarms.sorted { $0.key < $1.key }.map(\.value)
-        if !isFormed {
-            let missing = settings.members.filter { $0.id != settings.node && !isConnected($0.id) }.map { "\($0.id)" }
-            texts.append(
-                "this node has not met every member yet and takes no part before it has: start or connect node"
-                    + " \(missing.joined(separator: ", "))"
-            )
-        }
-        if host.log.isDiskFull { texts.append("the log's disk is full: writes are refused until there is room") }
-        for group in sortedGroups {
-            for hosted in group.tablets {
-                if let problem = hosted.tablet.problem {
-                    texts.append("group \(group.id) shard \(hosted.shard): \(problem)")
-                }
-            }
-        }
-        return texts
-    }
+    /// What an operator should look at.
+    private var currentAlarms: [String] { standingAlarms.map(\.text) }
 
     private func status(of group: GroupReplica) -> NodeStatus.Group {
         var lag: [NodeID: UInt64] = [:]

@@ -55,6 +55,11 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private var isClosing = false
     /// What an operator should look at, by a name that clears it.
     var alarms: [String: String] = [:]
+    /// What the host watches for.
+    var hostAlarms: [NodeAlarm: String] = [:]
+    /// The newest slow request that was logged.
+    var slowLogged: UInt64 = 0
+    let shared: SharedResources
     private let reporter: FlushReporter
     private var ticker: (any ScheduledJob)?
     private var tickCount: UInt64 = 0
@@ -74,6 +79,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
         self.environment = environment
         self.log = log
         host = parts.host
+        shared = parts.shared
+        host.timings = GroupTimings(slowNanoseconds: settings.slowRequestNanoseconds)
         identity = parts.identityStore.identity
         identityStore = parts.identityStore
         // Who joins is known to group 0 by its incarnation before it has a replica.
@@ -161,7 +168,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
         snapshots.tick(now: now)
         tickCount += 1
         if tickCount % 20 == 0 { maintain() }
-        if tickCount % 100 == 0 { for group in sortedGroups { group.sweep(on: environment.background) } }
+        if tickCount % 20 == 0 {
+            let isGoingOn = tickCount % 100 != 0
+            for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
+        }
         initializeController()
         if tickCount % 5 == 0 { pursueMembership() }
         retryWaiting()
@@ -170,10 +180,14 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     /// What is seen to now and then: logs that grow past their bound, jobs that failed and are due again.
     private func maintain() {
+        logSlowRequests()
         for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
         for group in sortedGroups {
             group.noteFlushes()
-            for hosted in group.tablets { hosted.tablet.maintain() }
+            for hosted in group.tablets {
+                hosted.tablet.flushIfDue()
+                hosted.tablet.maintain()
+            }
         }
     }
 
@@ -240,11 +254,19 @@ package final class Node: KeyValueService, @unchecked Sendable {
         for group in sortedGroups { group.stop("the node is stopping") }
         host.log.close { [self] error in
             if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
-            environment.background.submit { [self] in
-                directoryLock.release()
-                home.execute(completion)
+            closeFiles(of: sortedGroups[...]) { [self] in
+                environment.background.submit { [self] in
+                    directoryLock.release()
+                    home.execute(completion)
+                }
             }
         }
+    }
+
+    /// Closes the groups' tablets and manifests, one group after the other.
+    private func closeFiles(of groups: ArraySlice<GroupReplica>, _ completion: @escaping @Sendable () -> Void) {
+        guard let group = groups.first else { return completion() }
+        group.closeFiles { [self] in closeFiles(of: groups.dropFirst(), completion) }
     }
 
     var stoppingError: ServiceError {

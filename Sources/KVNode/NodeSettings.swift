@@ -48,6 +48,8 @@ package struct NodeSettings: Sendable {
     package var leaderWaitersMax: Int
     /// How many requests may be on their way to other nodes.
     package var proxiedRequestsMax: Int
+    /// From how many nanoseconds on a request is kept and logged as slow; 0 for never.
+    package var slowRequestNanoseconds: UInt64
     /// Addresses for clients that this node announces, by edge.
     package var addresses: [String: String]
     /// Bugs that a test switched on; empty in production.
@@ -72,6 +74,7 @@ package struct NodeSettings: Sendable {
         leaderWaitNanoseconds = 1_000_000_000
         leaderWaitersMax = 10_000
         proxiedRequestsMax = 100_000
+        slowRequestNanoseconds = 0
         plantedBugs = []
         addresses = [:]
         softwareVersion = "0"

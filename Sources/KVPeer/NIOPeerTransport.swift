@@ -18,7 +18,7 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
     private let settings: PeerSettings
     private let logger: Logger
     private let ownNode: NodeID
-    private var links: [NodeID: PeerLink] = [:]
+    private(set) var links: [NodeID: PeerLink] = [:]
     private var receiver: (any PeerReceiver)?
     private var server: (any Channel)?
     /// Accepted connections whose handshake is not done.
@@ -206,6 +206,7 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
         let bytes = buffer.readableBytes
         guard let written = outgoing.send(buffer) else { return false }
         link.queuedBytes += bytes
+        link.sentBytes += UInt64(bytes)
         written.whenComplete { [weak link] _ in
             if let link, link.outgoing === outgoing { link.queuedBytes -= bytes }
         }

@@ -25,6 +25,8 @@ final class PeerLink: @unchecked Sendable {
     var isUp = false
     /// Bytes of frames that the system has not taken yet.
     var queuedBytes = 0
+    /// Bytes of frames since the link was made.
+    var sentBytes: UInt64 = 0
     /// Why the last attempt failed or the last connection ended.
     var lastProblem: String?
     private var attempts = 0

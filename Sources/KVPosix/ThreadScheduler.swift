@@ -29,6 +29,8 @@ package final class ThreadScheduler: Scheduler, @unchecked Sendable {
         guard !isStopping else { return gate.unlock() }
         jobs.append(job)
         let sleeps = isSleeping
+        // Once is enough, however many jobs come before it is awake.
+        isSleeping = false
         gate.unlock()
         // After the lock is free, or the woken thread would wait for it at once.
         if sleeps { gate.signal() }

@@ -20,6 +20,14 @@ struct Arguments {
         return UnsafeRawBufferPointer(start: base + range.offset, count: range.count)
     }
 
+    /// The arguments behind the first `count`.
+    ///
+    /// - Precondition: there are more.
+    func dropping(_ count: Int) -> Arguments {
+        precondition(count < ranges.count, "\(count) of \(ranges.count) arguments dropped")
+        return Arguments(base: base, ranges: UnsafeBufferPointer(rebasing: ranges[count...]))
+    }
+
     /// An argument as text, invalid UTF-8 repaired.
     func text(_ index: Int) -> String { String(decoding: self[index], as: UTF8.self) }
 

@@ -9,6 +9,12 @@ struct Command: Sendable {
         static let loading = Flags(rawValue: 16)
         /// It sees what every earlier command of the connection did, writes of the same burst included: those are awaited.
         static let waitsForWrites = Flags(rawValue: 32)
+        /// It is about transactions: not queued after MULTI but done at once.
+        static let transaction = Flags(rawValue: 64)
+        /// It waits until the versions that WATCH asked for are known.
+        static let waitsForWatch = Flags(rawValue: 128)
+        /// It cannot be queued after MULTI: its answer takes more than one key's shard.
+        static let alone = Flags(rawValue: 256)
     }
 
     typealias Handler = @Sendable (RESPConnection, Arguments) throws(RESPError) -> Void
@@ -47,6 +53,23 @@ struct Command: Sendable {
         arity >= 0 ? argumentCount == arity : argumentCount >= -arity
     }
 
+    /// Which of Redis's groups of commands it is of.
+    var group: String {
+        if flags.contains(.transaction), !name.contains(".") { return "transactions" }
+        if name == "cluster" || name == "readonly" || name == "readwrite" || name == "asking" { return "cluster" }
+        if ["ping", "echo", "hello", "auth", "select", "quit", "reset", "client"].contains(name) {
+            return "connection"
+        }
+        if Self.keyCommands.contains(name) { return "generic" }
+        return firstKey > 0 ? "string" : "server"
+    }
+
+    private static let keyCommands: Set<String> = [
+        "copy", "del", "exists", "expire", "expireat", "expiretime", "keys", "object", "persist", "pexpire",
+        "pexpireat",
+        "pexpiretime", "pttl", "randomkey", "rename", "renamenx", "scan", "touch", "ttl", "type", "unlink", "wait",
+    ]
+
     /// The flags' names as COMMAND INFO gives them.
     var flagNames: [String] {
         var names: [String] = []
@@ -55,6 +78,7 @@ struct Command: Sendable {
         if flags.contains(.fast) { names.append("fast") }
         if flags.contains(.admin) { names.append("admin") }
         if flags.contains(.loading) { names.append("loading") }
+        if flags.contains(.alone) { names.append("no_multi") }
         return names
     }
 }
@@ -80,7 +104,7 @@ struct CommandTable: Sendable {
     let handlers: [Command.Handler]
     private let buckets: [Bucket]
 
-    /// - Precondition: at most 255 commands, their names 1 to 16 ASCII letters and distinct.
+    /// - Precondition: at most 255 commands, their names 1 to 16 ASCII letters or points and distinct.
     init(_ commands: [Command]) {
         precondition(commands.count <= 255, "\(commands.count) commands do not fit a byte")
         self.commands = commands
@@ -112,14 +136,18 @@ struct CommandTable: Sendable {
         }
     }
 
-    /// Up to 16 bytes as two words, lower-case letters folded to capitals; nil for other lengths or a byte that is no letter.
+    /// Up to 16 bytes as two words, lower-case letters folded to capitals; nil for other lengths or a byte that is neither a letter
+    /// nor a point.
     private static func fold(_ name: UnsafeRawBufferPointer) -> (low: UInt64, high: UInt64)? {
         guard name.count > 0, name.count <= 16 else { return nil }
         var low: UInt64 = 0
         var high: UInt64 = 0
         for index in 0..<name.count {
-            let folded = name[index] & 0xdf
-            guard folded >= UInt8(ascii: "A"), folded <= UInt8(ascii: "Z") else { return nil }
+            let byte = name[index]
+            let folded = byte & 0xdf
+            guard folded >= UInt8(ascii: "A") && folded <= UInt8(ascii: "Z") || byte == UInt8(ascii: ".") else {
+                return nil
+            }
             if index < 8 { low = low << 8 | UInt64(folded) } else { high = high << 8 | UInt64(folded) }
         }
         return (low, high)

@@ -1,18 +1,21 @@
 /// Every command: name, arity, flags, keys, what it does, and who does it.
 ///
 /// An arity counts the name; a negative one is "at least".
-let commandTable = CommandTable([
+let commandTable = CommandTable(plainCommands + transactionCommands + rarerCommands + toolCommands)
+
+/// The most used commands.
+private let plainCommands: [Command] = [
     Command("ping", -1, [.fast], "Answers PONG or the argument.") { (client, arguments) throws(RESPError) in
         try client.ping(arguments)
     },
     Command("echo", 2, [.fast], "Answers the argument.") { (client, arguments) throws(RESPError) in
         try client.echo(arguments)
     },
-    Command("hello", -1, [.fast, .loading], "Chooses the protocol and tells about the server.") {
+    Command("hello", -1, [.fast, .loading, .alone], "Chooses the protocol and tells about the server.") {
         (client, arguments) throws(RESPError) in
         try client.hello(arguments)
     },
-    Command("auth", -2, [.fast, .loading], "Is refused: no users are configured.") {
+    Command("auth", -2, [.fast, .loading, .alone], "Is refused: no users are configured.") {
         (client, arguments) throws(RESPError) in
         try client.authenticate(arguments)
     },
@@ -20,10 +23,12 @@ let commandTable = CommandTable([
         (client, arguments) throws(RESPError) in
         try client.select(arguments)
     },
-    Command("quit", -1, [.fast, .loading], "Closes the connection.") { (client, arguments) throws(RESPError) in
+    Command("quit", -1, [.fast, .loading, .transaction], "Closes the connection.") {
+        (client, arguments) throws(RESPError) in
         try client.quit(arguments)
     },
-    Command("reset", 1, [.fast, .loading], "Makes the connection as new.") { (client, arguments) throws(RESPError) in
+    Command("reset", 1, [.fast, .loading, .transaction], "Makes the connection as new.") {
+        (client, arguments) throws(RESPError) in
         try client.resetConnection(arguments)
     },
     Command(
@@ -44,7 +49,7 @@ let commandTable = CommandTable([
     Command("command", -1, [.loading], "Describes commands.") { (client, arguments) throws(RESPError) in
         try client.command(arguments)
     },
-    Command("info", -1, [.loading], "Tells how the node stands.") { (client, arguments) throws(RESPError) in
+    Command("info", -1, [.loading, .alone], "Tells how the node stands.") { (client, arguments) throws(RESPError) in
         try client.info(arguments)
     },
     Command("config", -2, [.admin, .loading], "Tells settings.") { (client, arguments) throws(RESPError) in
@@ -53,32 +58,13 @@ let commandTable = CommandTable([
     Command("time", 1, [.fast, .loading], "Tells the time.") { (client, arguments) throws(RESPError) in
         try client.time(arguments)
     },
-    Command("wait", 3, [.readOnly, .waitsForWrites], "Waits for earlier writes; a majority has them.") {
+    Command("wait", 3, [.readOnly, .waitsForWrites, .alone], "Waits for earlier writes; a majority has them.") {
         (client, arguments) throws(RESPError) in
         try client.wait(arguments)
     },
-    Command("dbsize", 1, [.readOnly, .waitsForWrites], "Counts the keys.") { (client, arguments) throws(RESPError) in
+    Command("dbsize", 1, [.readOnly, .waitsForWrites, .alone], "Counts the keys.") {
+        (client, arguments) throws(RESPError) in
         try client.countKeys(arguments)
-    },
-    Command("multi", 1, [.fast], "Is refused: transactions are not supported.") {
-        (client, arguments) throws(RESPError) in
-        try client.refuseTransactions(arguments)
-    },
-    Command("exec", 1, [.fast], "Is refused: transactions are not supported.") {
-        (client, arguments) throws(RESPError) in
-        try client.refuseTransactions(arguments)
-    },
-    Command("discard", 1, [.fast], "Is refused: transactions are not supported.") {
-        (client, arguments) throws(RESPError) in
-        try client.refuseTransactions(arguments)
-    },
-    Command("watch", -2, [.fast], keys: (1, -1, 1), "Is refused: transactions are not supported.") {
-        (client, arguments) throws(RESPError) in
-        try client.refuseTransactions(arguments)
-    },
-    Command("unwatch", 1, [.fast], "Is refused: transactions are not supported.") {
-        (client, arguments) throws(RESPError) in
-        try client.refuseTransactions(arguments)
     },
     Command("get", 2, [.readOnly, .fast], keys: (1, 1, 1), "Reads a value.") { (client, arguments) throws(RESPError) in
         try client.get(arguments)
@@ -193,12 +179,12 @@ let commandTable = CommandTable([
         (client, arguments) throws(RESPError) in
         try client.persist(arguments)
     },
-    Command("scan", -2, [.readOnly, .waitsForWrites], "Goes through the keys page by page.") {
+    Command("scan", -2, [.readOnly, .waitsForWrites, .alone], "Goes through the keys page by page.") {
         (client, arguments) throws(RESPError) in
         try client.scan(arguments)
     },
-    Command("keys", 2, [.readOnly, .waitsForWrites], "Lists the keys that match a pattern.") {
+    Command("keys", 2, [.readOnly, .waitsForWrites, .alone], "Lists the keys that match a pattern.") {
         (client, arguments) throws(RESPError) in
         try client.keys(arguments)
     },
-])
+]

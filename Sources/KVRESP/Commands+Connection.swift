@@ -42,6 +42,7 @@ extension RESPConnection {
             if let name { names.name = name }
         }
         let id = Int64(clamping: info.id)
+        let isCluster = shared.settings.isRedirecting
         reply { output, isRESP3 in
             output.writeMapHead(7, isRESP3: isRESP3)
             output.writeBulk("server")
@@ -53,7 +54,7 @@ extension RESPConnection {
             output.writeBulk("id")
             output.writeNumber(id)
             output.writeBulk("mode")
-            output.writeBulk("standalone")
+            output.writeBulk(isCluster ? "cluster" : "standalone")
             output.writeBulk("role")
             output.writeBulk("master")
             output.writeBulk("modules")
@@ -81,6 +82,8 @@ extension RESPConnection {
     func resetConnection(_ arguments: Arguments) throws(RESPError) {
         isRESP3 = false
         consistency = .linearizable
+        queue = nil
+        watch.removeAll()
         info.names.withLock { $0 = ClientInfo.Names() }
         reply { output, _ in output.writeSimple("RESET") }
     }
@@ -91,12 +94,10 @@ extension RESPConnection {
         replyOK()
     }
 
+    func asking(_ arguments: Arguments) throws(RESPError) { replyOK() }
+
     func replyOK() {
         reply { output, _ in output.writeStaticString("+OK\r\n") }
-    }
-
-    func refuseTransactions(_ arguments: Arguments) throws(RESPError) {
-        throw .line("ERR transactions are not supported by this version; a single command is atomic")
     }
 
     func client(_ arguments: Arguments) throws(RESPError) {
@@ -119,12 +120,60 @@ extension RESPConnection {
             let clients = arguments.matches(1, "INFO") ? [info] : shared.clients
             let text = clients.map { $0.line(now: now) + "\n" }.joined()
             reply { output, isRESP3 in output.writeText(text, isRESP3: isRESP3) }
+        } else if arguments.matches(1, "KILL"), arguments.count >= 3 {
+            try killClients(arguments)
+        } else if arguments.matches(1, "REPLY"), arguments.count == 3 {
+            guard arguments.matches(2, "ON") else { throw .line("ERR CLIENT REPLY: only ON is supported") }
+            replyOK()
+        } else if arguments.matches(1, "TRACKING"), arguments.count == 3 {
+            guard arguments.matches(2, "OFF") else { throw .line("ERR CLIENT TRACKING: only OFF is supported") }
+            replyOK()
+        } else if arguments.matches(1, "GETREDIR"), arguments.count == 2 {
+            reply { output, _ in output.writeNumber(-1) }
         } else if arguments.matches(1, "NO-EVICT") || arguments.matches(1, "NO-TOUCH"), arguments.count == 3 {
             guard arguments.matches(2, "ON") || arguments.matches(2, "OFF") else { throw .syntax }
             replyOK()
         } else {
             throw unknownSubcommand(arguments, "CLIENT")
         }
+    }
+
+    /// CLIENT KILL address, or CLIENT KILL [ID id] [ADDR address] [SKIPME yes|no].
+    private func killClients(_ arguments: Arguments) throws(RESPError) {
+        var address: String?
+        var id: UInt64?
+        var spares = true
+        if arguments.count == 3 {
+            address = arguments.text(2)
+            spares = false
+        } else {
+            guard arguments.count % 2 == 0 else { throw .syntax }
+            for index in stride(from: 2, to: arguments.count, by: 2) {
+                if arguments.matches(index, "ID") {
+                    id = UInt64(clamping: try arguments.integer(index + 1))
+                } else if arguments.matches(index, "ADDR") {
+                    address = arguments.text(index + 1)
+                } else if arguments.matches(index, "SKIPME") {
+                    spares = !arguments.matches(index + 1, "NO")
+                } else {
+                    throw .syntax
+                }
+            }
+        }
+        let own = info.id
+        let found = shared.connections.filter { connection in
+            (id.map { $0 == connection.info.id } ?? true)
+                && (address.map { $0 == connection.info.remoteAddress } ?? true)
+                && !(spares && connection.info.id == own)
+        }
+        for connection in found where connection !== self {
+            connection.loop.eventLoop.execute { connection.closeNow() }
+        }
+        if arguments.count == 3, found.isEmpty { throw .line("ERR No such client") }
+        reply { [isLegacy = arguments.count == 3] output, _ in
+            if isLegacy { output.writeStaticString("+OK\r\n") } else { output.writeNumber(Int64(found.count)) }
+        }
+        if found.contains(where: { $0 === self }) { closeWhenAnswered() }
     }
 
     func unknownSubcommand(_ arguments: Arguments, _ command: String) -> RESPError {
@@ -157,8 +206,9 @@ extension ClientInfo {
     func line(now: UInt64) -> String {
         let names = names.withLock { $0 }
         let age = now > connectedAt ? (now - connectedAt) / 1_000 : 0
-        return "id=\(id) addr=\(remoteAddress) laddr=\(localAddress) name=\(names.name) age=\(age) flags="
-            + "\(names.isReadOnly ? "r" : "N") db=0 resp=\(names.isRESP3 ? 3 : 2) lib-name=\(names.libraryName) "
+        return "id=\(id) addr=\(remoteAddress) laddr=\(localAddress) fd=-1 name=\(names.name) age=\(age) idle=0 flags="
+            + "\(names.isReadOnly ? "r" : "N") db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=0 qbuf-free=0 obl=0 oll=0 omem=0"
+            + " events=r cmd=NULL user=default redir=-1 resp=\(names.isRESP3 ? 3 : 2) lib-name=\(names.libraryName) "
             + "lib-ver=\(names.libraryVersion)"
     }
 }

@@ -5,6 +5,7 @@ extension RESPConnection {
     func delete(_ arguments: Arguments) throws(RESPError) {
         let parts = arguments.count - 1
         for index in 1...parts { _ = try key(arguments, index) }
+        try requireOneSlotIfRedirecting(arguments)
         guard parts > 1 else { return batch.delete(arguments[1], tag: expect(.flag, .write)) }
         let tag = expect(parts: parts, .sum, .write)
         for part in 0..<parts { batch.delete(arguments[part + 1], tag: tag + UInt64(part)) }
@@ -13,6 +14,7 @@ extension RESPConnection {
     func exists(_ arguments: Arguments) throws(RESPError) {
         let parts = arguments.count - 1
         for index in 1...parts { _ = try key(arguments, index) }
+        try requireOneSlotIfRedirecting(arguments)
         guard parts > 1 else {
             return batch.head(arguments[1], tag: expect(.flag, .read), consistency: consistency)
         }

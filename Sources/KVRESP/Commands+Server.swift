@@ -48,8 +48,11 @@ extension RESPConnection {
     func config(_ arguments: Arguments) throws(RESPError) {
         guard arguments.matches(1, "GET") else {
             if arguments.matches(1, "RESETSTAT") { return replyOK() }
-            if arguments.matches(1, "SET") {
-                throw .line("ERR CONFIG SET is not supported; settings are in the node's configuration file")
+            if arguments.matches(1, "SET"), arguments.count >= 4, arguments.count % 2 == 0 {
+                return try setConfiguration(arguments)
+            }
+            if arguments.matches(1, "REWRITE") {
+                throw .line("ERR the configuration file is not written by the node; edit it and restart")
             }
             throw unknownSubcommand(arguments, "CONFIG")
         }
@@ -72,10 +75,53 @@ extension RESPConnection {
     private var configuration: [(String, String)] {
         [
             ("appendfsync", "always"), ("appendonly", "yes"), ("databases", "1"),
-            ("maxclients", String(shared.settings.connectionsMax)), ("maxmemory", "0"),
+            ("maxclients", String(shared.connectionsMax.load(ordering: .relaxed))), ("maxmemory", "0"),
             ("maxmemory-policy", "noeviction"),
-            ("proto-max-bulk-len", String(shared.limits.valueBytesMax)), ("save", ""), ("timeout", "0"),
+            ("proto-max-bulk-len", String(shared.limits.valueBytesMax)), ("save", ""),
+            ("slowlog-log-slower-than", String(shared.slowLog.thresholdMicroseconds)),
+            ("slowlog-max-len", String(shared.slowLog.lengthMax)), ("timeout", "0"),
         ]
+    }
+
+    /// CONFIG SET name value …: what can change while the node runs, here only and until it restarts; what is fixed may be set to what
+    /// it is.
+    private func setConfiguration(_ arguments: Arguments) throws(RESPError) {
+        var changes: [() -> Void] = []
+        let present = Dictionary(configuration) { first, _ in first }
+        for index in stride(from: 2, to: arguments.count, by: 2) {
+            let (name, value) = (arguments.text(index).lowercased(), arguments.text(index + 1))
+            let (slowLog, connectionsMax) = (shared.slowLog, shared.connectionsMaxChange)
+            switch name {
+            case "slowlog-log-slower-than":
+                changes.append({ [number = try number(value, -1...Int64.max, name)] in
+                    slowLog.thresholdMicroseconds = number
+                })
+            case "slowlog-max-len":
+                changes.append({ [number = try number(value, 0...Int64(SlowLog.lengthLimit), name)] in
+                    slowLog.lengthMax = Int(number)
+                })
+            case "maxclients":
+                changes.append({ [number = try number(value, 1...Int64(shared.settings.connectionsMax), name)] in
+                    connectionsMax(Int(number))
+                })
+            default:
+                guard let fixed = present[name] else {
+                    throw .line("ERR Unknown option or number of arguments for CONFIG SET - '\(name)'")
+                }
+                guard fixed == value else {
+                    throw .line("ERR CONFIG SET '\(name)' - it is '\(fixed)' and cannot change while the node runs")
+                }
+            }
+        }
+        for change in changes { change() }
+        replyOK()
+    }
+
+    private func number(_ text: String, _ bounds: ClosedRange<Int64>, _ name: String) throws(RESPError) -> Int64 {
+        guard let number = Int64(text), bounds.contains(number) else {
+            throw .line("ERR CONFIG SET '\(name)' - it takes \(bounds.lowerBound) to \(bounds.upperBound)")
+        }
+        return number
     }
 
     func command(_ arguments: Arguments) throws(RESPError) {
@@ -85,6 +131,13 @@ extension RESPConnection {
                 output.writeArrayHead(table.commands.count)
                 for command in table.commands { output.write(command, isRESP3: isRESP3) }
             }
+        } else if arguments.matches(1, "LIST"), arguments.count == 2 {
+            reply { output, _ in
+                output.writeArrayHead(table.commands.count)
+                for command in table.commands { output.writeBulk(command.name) }
+            }
+        } else if arguments.matches(1, "GETKEYS"), arguments.count > 2 {
+            try commandKeys(arguments.dropping(2))
         } else if arguments.matches(1, "COUNT"), arguments.count == 2 {
             reply { output, _ in output.writeNumber(Int64(table.commands.count)) }
         } else if arguments.matches(1, "INFO") {
@@ -109,6 +162,24 @@ extension RESPConnection {
             }
         } else {
             throw unknownSubcommand(arguments, "COMMAND")
+        }
+    }
+}
+
+extension RESPConnection {
+    /// COMMAND GETKEYS command argument ….
+    private func commandKeys(_ arguments: Arguments) throws(RESPError) {
+        guard let index = shared.table.find(arguments[0]) else { throw .line("ERR Invalid command specified") }
+        let command = shared.table.commands[index]
+        guard command.accepts(argumentCount: arguments.count) else {
+            throw .line("ERR Invalid number of arguments specified for command")
+        }
+        guard command.firstKey > 0 else { throw .line("ERR The command has no key arguments") }
+        let last = command.lastKey < 0 ? arguments.count + command.lastKey : command.lastKey
+        let places = Array(stride(from: command.firstKey, through: last, by: command.keyStep))
+        reply { output, _ in
+            output.writeArrayHead(places.count)
+            for place in places { output.writeBulk(arguments[place]) }
         }
     }
 }
@@ -140,6 +211,6 @@ extension ByteBuffer {
         writeBulk("since")
         writeBulk("1.0.0")
         writeBulk("group")
-        writeBulk(command.firstKey > 0 ? "string" : "server")
+        writeBulk(command.group)
     }
 }

@@ -24,7 +24,7 @@ extension RESPConnection {
             return batch.put(key, arguments[2], tag: expect(.ok, .write))
         }
         var options = SetOptions()
-        try options.read(arguments)
+        try options.read(arguments, self)
         let shape: ReplyShape = options.returnsPrevious ? .value : .ok
         batch.put(
             key,
@@ -67,6 +67,7 @@ extension RESPConnection {
     func getMany(_ arguments: Arguments) throws(RESPError) {
         let parts = arguments.count - 1
         for index in 1...parts { _ = try key(arguments, index) }
+        try requireOneSlotIfRedirecting(arguments)
         let tag = expect(parts: parts, .values, .read)
         for part in 0..<parts { batch.get(arguments[part + 1], tag: tag + UInt64(part), consistency: consistency) }
     }
@@ -75,6 +76,7 @@ extension RESPConnection {
         guard arguments.count % 2 == 1 else { throw .wrongArity("mset") }
         let parts = (arguments.count - 1) / 2
         for part in 0..<parts { _ = try key(arguments, 2 * part + 1) }
+        try requireOneSlotIfRedirecting(arguments, step: 2)
         let tag = expect(parts: parts, .allOK, .write)
         for part in 0..<parts {
             batch.put(
@@ -115,7 +117,7 @@ private struct SetOptions {
     var expiry = Expiry.none
     var returnsPrevious = false
 
-    mutating func read(_ arguments: Arguments) throws(RESPError) {
+    mutating func read(_ arguments: Arguments, _ client: RESPConnection) throws(RESPError) {
         var index = 3
         while index < arguments.count {
             if arguments.matches(index, "NX") {
@@ -131,32 +133,11 @@ private struct SetOptions {
                 if arguments.matches(index, "KEEPTTL") {
                     expiry = .keep
                 } else {
-                    guard index + 1 < arguments.count else { throw .syntax }
-                    expiry = try Self.expiry(arguments, index)
+                    expiry = try client.expiryOption(arguments, index, "set")
                     index += 1
                 }
             }
             index += 1
         }
-    }
-
-    private static func expiry(_ arguments: Arguments, _ index: Int) throws(RESPError) -> Expiry {
-        let isSeconds: Bool
-        let isAbsolute: Bool
-        if arguments.matches(index, "EX") {
-            (isSeconds, isAbsolute) = (true, false)
-        } else if arguments.matches(index, "PX") {
-            (isSeconds, isAbsolute) = (false, false)
-        } else if arguments.matches(index, "EXAT") {
-            (isSeconds, isAbsolute) = (true, true)
-        } else if arguments.matches(index, "PXAT") {
-            (isSeconds, isAbsolute) = (false, true)
-        } else {
-            throw .syntax
-        }
-        let time = try arguments.integer(index + 1)
-        let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: isSeconds ? 1_000 : 1)
-        guard time > 0, !overflowed else { throw .invalidExpire("set") }
-        return isAbsolute ? .at(milliseconds: UInt64(milliseconds)) : .after(milliseconds: UInt64(milliseconds))
     }
 }

@@ -16,15 +16,19 @@ final class LoopContext: @unchecked Sendable {
 
     let eventLoop: any EventLoop
     private let operations: [OperationMetrics]
+    private let slowLog: SlowLog
+    private let wallClock: @Sendable () -> UInt64
     private var dirty: [RESPConnection] = []
     private var spare: [RESPConnection] = []
     private var runs: [Run] = []
     private var isScheduled = false
     private var cachedNow: UInt64 = 0
 
-    init(_ eventLoop: any EventLoop, _ operations: [OperationMetrics]) {
+    init(_ eventLoop: any EventLoop, _ shared: RESPShared) {
         self.eventLoop = eventLoop
-        self.operations = operations
+        operations = shared.operations
+        slowLog = shared.slowLog
+        wallClock = shared.settings.now
     }
 
     /// The time of this turn in nanoseconds: one clock read a turn.
@@ -70,7 +74,11 @@ final class LoopContext: @unchecked Sendable {
         for run in runs {
             let metrics = operations[Int(run.command)]
             metrics.count(run.outcome, run.count)
-            metrics.latency.observe(now > run.startedAt ? now - run.startedAt : 0, times: run.count)
+            let elapsed = now > run.startedAt ? now - run.startedAt : 0
+            metrics.latency.observe(elapsed, times: run.count)
+            if slowLog.isSlow(nanoseconds: elapsed) {
+                slowLog.add(command: run.command, count: run.count, nanoseconds: elapsed, at: wallClock())
+            }
         }
         runs.removeAll(keepingCapacity: true)
     }

@@ -26,10 +26,25 @@ enum ReplyShape: UInt8 {
     case values
     /// Parts: `+OK` once all are done (MSET).
     case allOK
+    /// Parts: `+OK` once the versions of all are known (WATCH).
+    case watched
+    /// `+OK`; an error where there is no key (RENAME).
+    case renamed
+    /// 1 or 0; an error where there is no key (RENAMENX).
+    case renamedIfAbsent
+    /// With a range: the bytes of the value in it (GETRANGE).
+    case range
+    /// How the value would be kept (OBJECT ENCODING); none where there is no key.
+    case encoding
+    /// About how many bytes the key takes (MEMORY USAGE); none where there is no key.
+    case memory
+    /// With what was gathered: an array of the replies to its commands (EXEC), or the only one (KV.SESSION).
+    case transaction
     /// Written by whoever asked for it.
     case custom
 
-    var isAggregate: Bool { self == .sum || self == .values || self == .allOK }
+    /// Whether it is written from the one reply and an `Aggregate`.
+    var isWhole: Bool { self == .range || self == .memory || self == .transaction }
 }
 
 /// The replies to the parts of one command that have come so far.
@@ -41,9 +56,16 @@ final class Aggregate {
     /// MGET: where each value stands in `bytes`; a negative count is "no value".
     var values: [ArgumentRange]
     var bytes: [UInt8] = []
+    /// GETRANGE: from where to where, counted from the end where negative; MEMORY USAGE: the key's length.
+    var range: (start: Int64, end: Int64) = (0, -1)
+    /// WATCH: the versions of the keys.
+    var versions: [UInt64] = []
+    /// EXEC and KV.SESSION: the commands.
+    var capture: Capture?
 
     init(parts: Int, keepsValues: Bool) {
         remaining = parts
+        versions = []
         values = keepsValues ? Array(repeating: ArgumentRange(offset: 0, count: -1), count: parts) : []
     }
 }

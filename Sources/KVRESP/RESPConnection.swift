@@ -46,7 +46,13 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// By access: reads and writes of batches that were submitted.
     private var submitted = (reads: 0, writes: 0)
     private var batched = (reads: 0, writes: 0)
-    private var current: (command: UInt8, startedAt: UInt64) = (0, 0)
+    var current: (command: UInt8, startedAt: UInt64) = (0, 0)
+    /// Commands between MULTI and EXEC; nil outside.
+    var queue: CommandQueue?
+    /// What WATCH saw.
+    var watch = WatchedKeys()
+    /// Whoever gathers requests instead of letting them be sent; nil but while EXEC or KV.SESSION runs a command.
+    var capture: Capture?
 
     // What goes out.
     private var output = ByteBuffer()
@@ -66,6 +72,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         self.loop = loop
         self.info = info
         parser = RequestParser(shared.settings, valueBytesMax: shared.limits.valueBytesMax)
+        batch.redirects = shared.settings.isRedirecting
     }
 
     // MARK: Reading
@@ -117,6 +124,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         input = ByteBuffer()
         output = ByteBuffer()
         batch.removeAll()
+        queue = nil
         shared.remove(info)
         context.fireChannelInactive()
     }
@@ -193,10 +201,16 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             let table = shared.table
             guard let index = table.find(arguments[0]) else {
                 current.command = UInt8(table.commands.count)
+                queue?.isRefused = true
                 replyError(unknownCommandLine(arguments))
                 return true
             }
             let entry = table.entries[index]
+            if queue != nil, !entry.flags.contains(.transaction) {
+                enqueue(index, entry, arguments)
+                return true
+            }
+            if entry.flags.contains(.waitsForWatch), watch.isAsking { return false }
             if entry.flags.contains(.readOnly) {
                 if submitted.writes > 0 { return false }
                 if entry.flags.contains(.waitsForWrites), batched.writes > 0 { return false }
@@ -206,6 +220,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             current.command = UInt8(index)
             let arity = Int(entry.arity)
             guard arity >= 0 ? arguments.count == arity : arguments.count >= -arity else {
+                queue?.isRefused = true
                 replyError(RESPError.wrongArity(table.commands[index].name).text)
                 return true
             }
@@ -255,6 +270,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// Takes a slot for a command of one request.
     /// - Returns: the tag for that request.
     func expect(_ shape: ReplyShape, _ access: PendingReply.Access) -> UInt64 {
+        if let capture { return capture.expect(shape, 1, nil) }
         requestsInFlight += 1
         if access == .write { batched.writes += 1 } else { batched.reads += 1 }
         return take(shape, access) << 20
@@ -263,11 +279,21 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// Takes a slot for a command of several requests.
     /// - Returns: the tag for the first; the others follow it.
     func expect(parts: Int, _ shape: ReplyShape, _ access: PendingReply.Access) -> UInt64 {
+        if let capture { return capture.expect(shape, parts, nil) }
         requestsInFlight += parts
         if access == .write { batched.writes += parts } else { batched.reads += parts }
         let sequence = take(shape, access)
         pending[sequence].aggregate = Aggregate(parts: parts, keepsValues: shape == .values)
         return sequence << 20
+    }
+
+    /// Takes a slot for a command of one request whose reply is written with more than its shape.
+    /// - Returns: the tag for that request.
+    func expect(_ shape: ReplyShape, _ access: PendingReply.Access, _ detail: Aggregate) -> UInt64 {
+        if let capture { return capture.expect(shape, 1, detail) }
+        let tag = expect(shape, access)
+        pending[tag >> 20].aggregate = detail
+        return tag
     }
 
     /// Takes a slot for a reply that `finish` will write.
@@ -295,6 +321,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
 
     /// Answers at once, in its turn.
     func reply(_ outcome: OperationOutcome = .ok, _ write: (inout ByteBuffer, _ isRESP3: Bool) -> Void) {
+        if let capture { return capture.reply(write, isRESP3: isRESP3) }
         loop.record(current.command, outcome, startedAt: current.startedAt)
         if pending.isEmpty {
             write(&output, isRESP3)
@@ -375,10 +402,16 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         let sequence = tag >> 20
         guard !isClosed, pending.contains(sequence) else { return }
         let slot = pending[sequence]
+        if reply.outcome == .failed, let moved = moved(reply.error) {
+            return receive(tag, .failed(moved))
+        }
         settle(slot.access)
+        if reply.outcome == .failed { shared.reject(reply.error) }
         if let aggregate = slot.aggregate {
+            if slot.shape.isWhole { return finish(sequence, slot, aggregate, reply) }
             aggregate.take(part: Int(tag & 0xfffff), reply, bytesMax: shared.settings.outputBytesMax)
             guard aggregate.remaining == 0 else { return }
+            if slot.shape == .watched { watch.take(aggregate) }
             let outcome: OperationOutcome = aggregate.errorLine == nil ? .ok : .failed
             emit(sequence, slot, outcome) { $0.write(aggregate, as: slot.shape, isRESP3: slot.isRESP3) }
             return
@@ -396,6 +429,29 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         loop.record(slot.command, outcome, startedAt: slot.startedAt)
         markDirty()
         checkOutput()
+    }
+
+    /// On a listener for Cluster clients: the same failure as a direction to the node that leads.
+    private func moved(_ error: ServiceError?) -> ServiceError? {
+        guard let error, error.code == .notLeader, let leader = error.leader, let slot = error.slot else { return nil }
+        guard let address = shared.address(of: leader) else {
+            shared.service.status { [shared] in shared.note($0) }
+            return ServiceError(.moving, "the address of node \(leader) is not known yet; retry")
+        }
+        return ServiceError(.moved, "\(slot) \(address)")
+    }
+
+    /// Answers a command whose one reply is more than its shape says.
+    private func finish(
+        _ sequence: UInt64,
+        _ slot: PendingReply,
+        _ aggregate: Aggregate,
+        _ reply: borrowing Reply
+    ) {
+        let now = shared.settings.now
+        emit(sequence, slot, reply.operationOutcome) { output in
+            output.write(reply, as: slot.shape, aggregate, isRESP3: slot.isRESP3, now: now)
+        }
     }
 
     private func settle(_ access: PendingReply.Access) {
@@ -497,6 +553,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
 
     private func unknownCommandLine(_ arguments: Arguments) -> String {
         let name = String(decoding: arguments[0].prefix(128), as: UTF8.self)
+        if let line = foreignCommandLine(name.lowercased()) { return line }
         var line = "ERR unknown command '\(name)', with args beginning with: "
         for index in 1..<max(1, arguments.count) where line.utf8.count < 256 {
             line += "'\(String(decoding: arguments[index].prefix(128), as: UTF8.self))' "

@@ -8,6 +8,8 @@ enum RESPError: Error, Equatable, Sendable {
     case notAnInteger
     /// The command's name, in lower case.
     case invalidExpire(String)
+    /// Keys of different slots where they must be of one.
+    case crossSlot
     /// A full error line without the leading `-`.
     case line(String)
 
@@ -18,6 +20,7 @@ enum RESPError: Error, Equatable, Sendable {
         case .syntax: "ERR syntax error"
         case .notAnInteger: "ERR value is not an integer or out of range"
         case .invalidExpire(let command): "ERR invalid expire time in '\(command)' command"
+        case .crossSlot: "CROSSSLOT Keys in request don't hash to the same slot"
         case .line(let line): line
         }
     }
@@ -28,6 +31,7 @@ extension ServiceError {
     var respLine: String {
         switch code {
         case .notAnInteger: "ERR value is not an integer or out of range"
+        case .notANumber: "ERR value is not a valid float"
         case .outOfRange: "ERR increment or decrement would overflow"
         case .noLeader: "CLUSTERDOWN \(message)"
         case .notLeader: "TRYAGAIN \(message)"
@@ -40,7 +44,13 @@ extension ServiceError {
         case .corruption: "ERR stored data is damaged: \(message)"
         case .cursorExpired: "ERR cursor expired, start again at 0"
         case .badRequest, .tooLarge: "ERR \(message)"
+        case .moved: "MOVED \(message)"
         default: "ERR \(code.rawValue): \(message)"
         }
     }
+}
+
+extension ServiceError.Code {
+    /// Within this edge: the client is to ask another node; the message is slot and address.
+    static let moved = ServiceError.Code(rawValue: "moved")
 }

@@ -49,6 +49,13 @@ package final class RESPServer: Sendable {
             }
         let channel = try await bootstrap.bind(host: host, port: port).get()
         state.withLock { $0.listeners.append(channel) }
+        if shared.settings.isRedirecting {
+            // Ends with the listener's loop.
+            let refresh = { @Sendable [shared] in shared.service.status { shared.note($0) } }
+            channel.eventLoop.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { [shared] task in
+                if shared.isStopping { task.cancel() } else { refresh() }
+            }
+        }
         guard let address = channel.localAddress else { throw ChannelError.unknownLocalAddress }
         shared.logger.info("serving the Redis protocol", metadata: .keys([.address: "\(address)"]))
         return address
@@ -104,7 +111,7 @@ package final class RESPServer: Sendable {
     private func loop(of eventLoop: any EventLoop) -> LoopContext {
         state.withLock { state in
             if let known = state.loops[ObjectIdentifier(eventLoop)] { return known }
-            let made = LoopContext(eventLoop, shared.operations)
+            let made = LoopContext(eventLoop, shared)
             state.loops[ObjectIdentifier(eventLoop)] = made
             return made
         }

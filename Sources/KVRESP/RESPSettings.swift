@@ -6,6 +6,18 @@ package struct RESPSettings: Sendable {
     package var node: NodeID
     /// The program's version, for INFO.
     package var softwareVersion: String
+    /// Whether clients are sent to the node that leads a key's shard, as Redis Cluster does, instead of being served here.
+    package var isRedirecting = false
+    /// How many commands a client may queue between MULTI and EXEC, and how many bytes of them.
+    package var queuedCommandsMax = 10_000
+    /// How many bytes of commands a client may queue.
+    package var queuedBytesMax = Limits.valueBytesMax
+    /// How many keys a client may watch.
+    package var watchedKeysMax = 1_024
+    /// How many slow commands are remembered unless CONFIG SET says otherwise.
+    package var slowLogLengthDefault = 128
+    /// From how many microseconds on a command is slow unless CONFIG SET says otherwise.
+    package var slowLogMicrosecondsDefault: Int64 = 10_000
     /// How many clients may be connected at once.
     package var connectionsMax = 10_000
     /// How many arguments a command may have.

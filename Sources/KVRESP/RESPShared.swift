@@ -1,3 +1,4 @@
+import KVBase
 import KVService
 import KVTelemetry
 import Logging
@@ -41,6 +42,8 @@ final class RESPShared: Sendable {
         var lastID: UInt64 = 0
         var isStopping = false
         var whenEmpty: [@Sendable () -> Void] = []
+        /// Where Cluster clients reach each node, as last heard.
+        var addresses: [NodeID: String] = [:]
     }
 
     let service: any KeyValueService
@@ -49,6 +52,9 @@ final class RESPShared: Sendable {
     let logger: Logger
     let table: CommandTable
     let cursors: ScanCursors
+    let slowLog: SlowLog
+    /// How many clients may be connected at once: CONFIG SET maxclients changes it.
+    let connectionsMax: Atomic<Int>
     let startedAt: UInt64
     /// By the command's place in the table; the last is for what is no command.
     let operations: [OperationMetrics]
@@ -56,9 +62,13 @@ final class RESPShared: Sendable {
     let sentBytes: Counter
     let protocolErrors: Counter
     let outputOverflows: Counter
+    /// By the error's code.
+    private let rejects: [ServiceError.Code: Counter]
     private let connectionGauge: Gauge
     private let connectionTotal: Counter
     private let connectionRejects: Counter
+    private let residentGauge: Gauge
+    private let processorCounter: Counter
     private let state = Mutex(State())
 
     init(_ service: any KeyValueService, _ settings: RESPSettings, _ registry: MetricRegistry, _ logger: Logger) {
@@ -69,6 +79,8 @@ final class RESPShared: Sendable {
         table = commandTable
         cursors = ScanCursors(node: settings.node, capacity: settings.cursorsMax)
         startedAt = settings.now()
+        slowLog = SlowLog(lengthMax: settings.slowLogLengthDefault, microseconds: settings.slowLogMicrosecondsDefault)
+        connectionsMax = Atomic(settings.connectionsMax)
         operations = (table.commands.map(\.name) + ["other"]).map {
             OperationMetrics(registry, transport: "resp", operation: $0)
         }
@@ -76,15 +88,27 @@ final class RESPShared: Sendable {
         sentBytes = registry.counter(.sentBytesTotal, "resp")
         protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")
         outputOverflows = registry.counter(.rejectedTotal, "resp", "output_bound")
+        rejects = Dictionary(
+            uniqueKeysWithValues: ServiceError.Code.all.map {
+                ($0, registry.counter(.rejectedTotal, "resp", $0.rawValue))
+            }
+        )
         connectionGauge = registry.gauge(.connections, "resp")
         connectionTotal = registry.counter(.connectionsTotal, "resp")
         connectionRejects = registry.counter(.rejectedTotal, "resp", "too_many_connections")
+        residentGauge = registry.gauge(.processResidentBytes)
+        processorCounter = registry.counter(.processCPU)
+    }
+
+    /// Counts a request that the service did not serve.
+    func reject(_ error: ServiceError?) {
+        if let error { rejects[error.code]?.add() }
     }
 
     /// A new client, or nil where there are too many or the listener stops.
     func admit(remoteAddress: String, localAddress: String) -> ClientInfo? {
         let info = state.withLock { state -> ClientInfo? in
-            guard !state.isStopping, state.members.count < settings.connectionsMax else { return nil }
+            guard !state.isStopping, state.members.count < connectionsMax.load(ordering: .relaxed) else { return nil }
             state.lastID += 1
             let info = ClientInfo(
                 id: state.lastID,
@@ -131,7 +155,49 @@ final class RESPShared: Sendable {
         state.withLock { $0.members.values.map(\.info).sorted { $0.id < $1.id } }
     }
 
+    /// Changes how many clients may be connected at once.
+    var connectionsMaxChange: @Sendable (Int) -> Void {
+        { [self] count in connectionsMax.store(count, ordering: .relaxed) }
+    }
+
+    /// All connections by id.
+    var connections: [RESPConnection] {
+        state.withLock { $0.members.values.compactMap(\.connection).sorted { $0.info.id < $1.info.id } }
+    }
+
+    /// Remembers where nodes are reached.
+    func note(_ status: NodeStatus) {
+        var addresses: [NodeID: String] = [:]
+        addresses[status.node] = ClusterMap.address(status.addresses)
+        for peer in status.peers { addresses[peer.id] = ClusterMap.address(peer.addresses) }
+        let found = addresses
+        state.withLock { state in state.addresses.merge(found) { _, new in new } }
+    }
+
+    /// Where Cluster clients reach a node.
+    func address(of node: NodeID) -> String? { state.withLock { $0.addresses[node] } }
+
     var clientCount: Int { state.withLock { $0.members.count } }
+
+    /// What the process takes, as of the last time that metrics were read.
+    var residentBytes: Int { Int(residentGauge.value) }
+
+    /// Processor time of the process, as of then.
+    var processorSeconds: Double { Double(processorCounter.value) / 1_000_000_000 }
+
+    /// How many clients were turned away.
+    var rejectedTotal: UInt64 { connectionRejects.value }
+
+    /// How often each command was called.
+    var commandTotals: [(name: String, count: UInt64, failed: UInt64, microseconds: Double)] {
+        zip(table.commands, operations).map { command, metrics in
+            let counts = OperationOutcome.allCases.map { metrics.total($0) }
+            return (
+                command.name, counts.reduce(0, +), metrics.total(.failed) + metrics.total(.unknown),
+                metrics.latency.read().sum * 1_000_000
+            )
+        }
+    }
 
     /// How many clients there were since the start.
     var clientTotal: UInt64 { connectionTotal.value }

@@ -34,9 +34,38 @@ extension ByteBuffer {
             if reply.outcome == .absent { writeStaticString("+none\r\n") } else { writeStaticString("+string\r\n") }
         case .secondsToLive, .millisecondsToLive, .expiryInSeconds, .expiryInMilliseconds:
             writeNumber(reply.expiry(as: shape, now: now))
-        case .sum, .values, .allOK, .custom:
+        case .renamed:
+            if reply.outcome == .absent { writeError(noSuchKey) } else { writeStaticString("+OK\r\n") }
+        case .renamedIfAbsent:
+            if reply.outcome == .absent {
+                writeError(noSuchKey)
+            } else {
+                writeNumber(reply.outcome == .conditionFailed ? 0 : 1)
+            }
+        case .encoding:
+            if let value = reply.value { writeBulk(encodingName(value)) } else { writeNull(isRESP3: isRESP3) }
+        case .sum, .values, .allOK, .watched, .range, .memory, .transaction, .custom:
             writeError("ERR internal: a reply of the wrong kind")
         }
+    }
+
+    /// Writes the service's reply in a form that needs more than the shape.
+    mutating func write(
+        _ reply: borrowing Reply,
+        as shape: ReplyShape,
+        _ detail: Aggregate,
+        isRESP3: Bool,
+        now: @Sendable () -> UInt64
+    ) {
+        if let capture = detail.capture { return write(reply, capture, isRESP3: isRESP3, now: now) }
+        if reply.outcome == .failed { return writeError(reply.errorLine) }
+        if shape == .memory {
+            guard reply.outcome != .absent else { return writeNull(isRESP3: isRESP3) }
+            // The row, its key and what an index entry takes.
+            return writeNumber(reply.integer + detail.range.start + 64)
+        }
+        let value = reply.value ?? UnsafeRawBufferPointer(start: nil, count: 0)
+        writeBulk(detail.slice(of: value))
     }
 
     /// Writes the reply to a command of several requests.
@@ -44,7 +73,7 @@ extension ByteBuffer {
         if let line = aggregate.errorLine { return writeError(line) }
         switch shape {
         case .sum: writeNumber(aggregate.sum)
-        case .allOK: writeStaticString("+OK\r\n")
+        case .allOK, .watched: writeStaticString("+OK\r\n")
         default:
             writeArrayHead(aggregate.values.count)
             aggregate.bytes.withUnsafeBytes { bytes in
@@ -75,7 +104,27 @@ extension Reply {
     }
 }
 
+private let noSuchKey = "ERR no such key"
+
+/// What Redis would call the encoding of these bytes.
+private func encodingName(_ value: UnsafeRawBufferPointer) -> String {
+    if parseInteger(value) != nil { return "int" }
+    return value.count <= 44 ? "embstr" : "raw"
+}
+
 extension Aggregate {
+    /// The bytes in the range, as GETRANGE counts.
+    func slice(of value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+        let count = Int64(value.count)
+        let none = UnsafeRawBufferPointer(start: nil, count: 0)
+        if range.start < 0, range.end < 0, range.start > range.end { return none }
+        // The smallest numbers plus a count do not overflow; larger ones are not added to.
+        let start = max(0, range.start < 0 ? range.start + count : range.start)
+        let end = min(count - 1, max(0, range.end < 0 ? range.end + count : range.end))
+        guard count > 0, start <= end else { return none }
+        return UnsafeRawBufferPointer(rebasing: value[Int(start)...Int(end)])
+    }
+
     /// Takes the reply to one part; the first failure is the whole command's.
     func take(part: Int, _ reply: borrowing Reply, bytesMax: Int) {
         remaining -= 1
@@ -83,6 +132,7 @@ extension Aggregate {
             if errorLine == nil { errorLine = reply.errorLine }
             return
         }
+        if !versions.isEmpty { versions[part] = reply.outcome == .absent ? 0 : reply.version }
         if values.isEmpty {
             if reply.outcome == .done || reply.outcome == .found || reply.outcome == .number { sum += 1 }
             return

@@ -53,6 +53,11 @@ extension ByteBuffer {
         if isRESP3 { writeStaticString("_\r\n") } else { writeStaticString("$-1\r\n") }
     }
 
+    /// No array.
+    mutating func writeNullArray(isRESP3: Bool) {
+        if isRESP3 { writeStaticString("_\r\n") } else { writeStaticString("*-1\r\n") }
+    }
+
     /// The head of an array.
     mutating func writeArrayHead(_ count: Int) {
         writeHead(UInt8(ascii: "*"), Int64(count))

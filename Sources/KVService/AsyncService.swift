@@ -136,6 +136,14 @@ extension KeyValueService {
         }.get()
     }
 
+    /// Sends a request to every shard; whether all of them said "done" rather than "absent".
+    /// - Throws: what the service answered instead.
+    package func submit(_ request: ShardRequest) async throws(ServiceError) -> Bool {
+        try await withCheckedContinuation { continuation in
+            submit(request) { continuation.resume(returning: $0) }
+        }.get()
+    }
+
     /// How this node stands.
     package func status() async -> NodeStatus {
         await withCheckedContinuation { continuation in

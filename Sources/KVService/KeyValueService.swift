@@ -1,4 +1,5 @@
-import KVBase
+package import KVBase
+import Synchronization
 
 /// What every edge speaks to.
 ///
@@ -17,14 +18,79 @@ package protocol KeyValueService: AnyObject, Sendable {
     /// off the request path. `completion` is called once, on any thread.
     func count(_ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void)
 
+    /// Sends a request to every shard. `completion` is called once, on any thread: with whether every shard said "done" rather than
+    /// "absent", or with the first failure; what was done in other shards stays.
+    func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void)
+
     /// How this node stands.
     func status(completion: @escaping @Sendable (NodeStatus) -> Void)
+
+    /// The slow requests that this node keeps, newest first, with where their time went. `completion` is called once, on any
+    /// thread.
+    func slowRequests(completion: @escaping @Sendable ([SlowRequest]) -> Void)
 
     /// Counts and hashes this node's own tablets, each at one applied index. Reads all data, off the request path.
     func digest(completion: @escaping @Sendable (Result<[ShardDigest], ServiceError>) -> Void)
 
     /// The limits that edges enforce while they read, before a whole request is there.
     var requestLimits: RequestLimits { get }
+}
+
+/// A request that concerns shards, not keys.
+package enum ShardRequest: Sendable, Equatable {
+    /// Makes a session known; its number is the caller's, drawn at random.
+    case openSession(UInt64, lifeMilliseconds: UInt64)
+    /// Keeps a session from expiring; a shard that does not know it says "absent".
+    case keepSession(UInt64)
+    /// Ends a session.
+    case endSession(UInt64)
+    /// Removes all keys.
+    case clear
+
+    /// Adds the request for the shard that has `slot` to a batch.
+    package func add(to batch: inout RequestBatch, _ slot: Slot, tag: UInt64) {
+        switch self {
+        case .openSession(let session, let life):
+            batch.openSession(session, lifeMilliseconds: life, slot, tag: tag)
+        case .keepSession(let session): batch.keepSession(session, slot, tag: tag)
+        case .endSession(let session): batch.endSession(session, slot, tag: tag)
+        case .clear: batch.clear(slot, tag: tag)
+        }
+    }
+}
+
+/// Waits for the replies of all shards to one `ShardRequest`.
+package final class ShardReplies: ReplySink {
+    private struct State {
+        var missing: Int
+        var isDone = true
+        var error: ServiceError?
+    }
+
+    private let state: Mutex<State>
+    private let completion: @Sendable (Result<Bool, ServiceError>) -> Void
+
+    /// Waits for so many replies, at least one, then calls `completion`.
+    package init(count: Int, _ completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
+        precondition(count > 0, "no replies to wait for")
+        state = Mutex(State(missing: count))
+        self.completion = completion
+    }
+
+    package func complete(_ tag: UInt64, _ reply: borrowing Reply) {
+        let (outcome, error) = (reply.outcome, reply.error)
+        let result = state.withLock { state -> Result<Bool, ServiceError>? in
+            state.missing -= 1
+            if outcome == .absent { state.isDone = false }
+            if outcome == .failed, state.error == nil {
+                state.error = error ?? ServiceError(.internalError, "a shard failed without a reason")
+            }
+            guard state.missing == 0 else { return nil }
+            return state.error.map { .failure($0) } ?? .success(state.isDone)
+        }
+        // Outside the lock: the caller may go on from here.
+        if let result { completion(result) }
+    }
 }
 
 /// Sizes that an edge refuses to go past.

@@ -104,6 +104,23 @@ package struct NodeStatus: Sendable, Equatable {
         package init() {}
     }
 
+    /// Slots next to each other that one group serves.
+    package struct SlotRange: Sendable, Equatable {
+        /// The first slot's number.
+        package var first: Int
+        /// The last slot's number.
+        package var last: Int
+        /// The group.
+        package var group: GroupID
+
+        /// A range with these parts.
+        package init(first: Int, last: Int, group: GroupID) {
+            self.first = first
+            self.last = last
+            self.group = group
+        }
+    }
+
     /// This node.
     package var node: NodeID
     /// Its cluster.
@@ -122,6 +139,10 @@ package struct NodeStatus: Sendable, Equatable {
     package var peers: [Peer]
     /// What storage did.
     package var storage: Storage
+    /// Who serves which slots, ascending; empty where the node does not know.
+    package var slotRanges: [SlotRange] = []
+    /// This node's own addresses for clients, by edge, as it announces them.
+    package var addresses: [String: String] = [:]
 
     /// A node's standing with these parts.
     package init(

@@ -13,10 +13,24 @@ package struct Request {
         case expire(Expiry, rule: ExpireRule)
         case increment(Int64)
         case append(UnsafeRawBufferPointer)
+        case setRange(offset: UInt64, UnsafeRawBufferPointer)
+        case addDecimal(UnsafeRawBufferPointer)
+        case rename(to: UnsafeRawBufferPointer, RenameOptions)
+        case check(Condition)
+        case clear
+        /// The requests, each with its length before it.
+        case transaction(UnsafeRawBufferPointer)
+        case inSession(SessionStamp, UnsafeRawBufferPointer)
+        case once(token: UnsafeRawBufferPointer, keepMilliseconds: UInt64, UnsafeRawBufferPointer)
+        case openSession(UInt64, lifeMilliseconds: UInt64)
+        case keepSession(UInt64)
+        case endSession(UInt64)
         /// Internal.
         case advanceTime
         /// Internal: remove if expired and of this version.
         case sweep(version: UInt64)
+        /// Internal.
+        case sweepRecord
     }
 
     /// Where bytes come from, which decides what is believed of them.
@@ -56,9 +70,10 @@ package struct Request {
         guard key.count <= Limits.keyBytesMax else {
             throw .invalid(offset: 4, what: "a key of \(key.count) bytes, over \(Limits.keyBytesMax)")
         }
-        guard slot < Slot.count, origin == .logged || Slot(key: key).rawValue == slot else {
-            throw .invalid(offset: 2, what: "slot \(slot)")
-        }
+        // Several keys, or none: what is inside has the slot, or any slot of the shard will do.
+        let isKeyless = operation.isCompound && operation.rawValue >= Operation.clear.rawValue
+        guard slot < Slot.count, origin == .logged || (isKeyless ? key.isEmpty : Slot(key: key).rawValue == slot)
+        else { throw .invalid(offset: 2, what: "slot \(slot)") }
         self.slot = Slot(rawValue: slot)
         switch operation {
         case .get: body = .get
@@ -79,11 +94,12 @@ package struct Request {
         case .append: body = .append(try Self.readValue(&reader))
         case .advanceTime: body = .advanceTime
         case .sweep: body = .sweep(version: try reader.readVarint())
+        default: body = try Self.readFurther(operation, &reader, self.slot, origin)
         }
         guard reader.isAtEnd else { throw .invalid(offset: reader.offset, what: "\(reader.remaining) bytes left over") }
     }
 
-    private static func readValue(_ reader: inout ByteReader) throws(DecodingError) -> UnsafeRawBufferPointer {
+    static func readValue(_ reader: inout ByteReader) throws(DecodingError) -> UnsafeRawBufferPointer {
         let start = reader.offset
         let value = try reader.readLengthPrefixed()
         guard value.count <= Limits.valueBytesMax else {
@@ -92,7 +108,7 @@ package struct Request {
         return value
     }
 
-    private static func readCondition(_ reader: inout ByteReader) throws(DecodingError) -> Condition {
+    static func readCondition(_ reader: inout ByteReader) throws(DecodingError) -> Condition {
         let kind = try reader.readByte()
         switch kind {
         case 0: return .none

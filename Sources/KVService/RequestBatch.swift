@@ -30,7 +30,12 @@ package struct RequestBatch: Sendable {
         package var consistency: Consistency
         /// Whether it must stand in the same log entry as the one before (MSET): all take effect at once or none.
         package var joinsPrevious: Bool
+        /// Whether a node that does not lead the shard is to say who does instead of sending the request on.
+        package var redirects = false
     }
+
+    /// What `redirects` is in the items that are added.
+    package var redirects = false
 
     /// The requests' bytes, one after the other, in the form of RequestFormat.
     package private(set) var bytes: [UInt8] = []
@@ -93,9 +98,10 @@ package struct RequestBatch: Sendable {
         _ key: UnsafeRawBufferPointer,
         _ expiry: Expiry,
         rule: ExpireRule = .always,
+        flags: RequestFlags = [],
         tag: UInt64
     ) {
-        begin(.expire, [], key, tag, .linearizable)
+        begin(.expire, flags, key, tag, .linearizable)
         append(expiry)
         bytes.append(rule.rawValue)
         end()
@@ -165,7 +171,8 @@ package struct RequestBatch: Sendable {
                 slot: slot,
                 operation: operation,
                 consistency: consistency,
-                joinsPrevious: joinsPrevious
+                joinsPrevious: joinsPrevious,
+                redirects: redirects
             )
         )
         bytes.append(operation.rawValue)
@@ -179,7 +186,37 @@ package struct RequestBatch: Sendable {
         items[last].length = UInt32(bytes.count) - items[last].offset
     }
 
-    private mutating func append(_ condition: Condition) {
+    /// Adds a request of fields that `fields` writes.
+    mutating func add(
+        _ operation: Operation,
+        _ flags: RequestFlags,
+        _ key: UnsafeRawBufferPointer,
+        _ slot: Slot,
+        tag: UInt64,
+        _ fields: (inout [UInt8]) -> Void
+    ) {
+        begin(operation, flags, key, tag, .linearizable)
+        let last = items.count - 1
+        if items[last].slot != slot {
+            items[last].slot = slot
+            let place = Int(items[last].offset) + 2
+            bytes[place] = UInt8(truncatingIfNeeded: slot.rawValue)
+            bytes[place + 1] = UInt8(truncatingIfNeeded: slot.rawValue >> 8)
+        }
+        fields(&bytes)
+        end()
+    }
+
+    /// Takes the items from `first` on off.
+    package mutating func removeItems(from first: Int) {
+        guard first < items.count else { return }
+        bytes.removeLast(bytes.count - Int(items[first].offset))
+        items.removeLast(items.count - first)
+    }
+
+    private mutating func append(_ condition: Condition) { Self.append(condition, to: &bytes) }
+
+    static func append(_ condition: Condition, to bytes: inout [UInt8]) {
         switch condition {
         case .none: bytes.append(0)
         case .absent: bytes.append(1)

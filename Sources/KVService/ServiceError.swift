@@ -17,6 +17,8 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let tooLarge = Code(rawValue: "too_large")
         /// The value is not a decimal 64-bit number.
         package static let notAnInteger = Code(rawValue: "not_an_integer")
+        /// The value is not a decimal number with or without a fraction.
+        package static let notANumber = Code(rawValue: "not_a_number")
         /// A number would leave 64 bits, or a value its limit.
         package static let outOfRange = Code(rawValue: "out_of_range")
         /// No leader was found in time; nothing was done.
@@ -41,7 +43,9 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let cursorExpired = Code(rawValue: "cursor_expired")
         /// What is named does not exist.
         package static let notFound = Code(rawValue: "not_found")
-        /// What is asked for does not go with how things stand; the message has the values. Nothing was done.
+        /// What is asked for does not go with how things stand, and nothing was done.
+        ///
+        /// The message has the values.
         package static let conflict = Code(rawValue: "conflict")
         /// A failure of the program; the message has what is known.
         package static let internalError = Code(rawValue: "internal")
@@ -53,12 +57,15 @@ package struct ServiceError: Error, Equatable, Sendable {
     package let message: String
     /// Where the leader is, where known: its address for clients of the edge that asked.
     package var leader: NodeID?
+    /// With `leader`: the key's slot, where the caller asked to be sent there.
+    package var slot: Slot?
 
     /// An error of this kind.
-    package init(_ code: Code, _ message: String, leader: NodeID? = nil) {
+    package init(_ code: Code, _ message: String, leader: NodeID? = nil, slot: Slot? = nil) {
         self.code = code
         self.message = message
         self.leader = leader
+        self.slot = slot
     }
 
     /// Whether the same request may be sent again without harm and may then succeed.
@@ -73,8 +80,8 @@ package struct ServiceError: Error, Equatable, Sendable {
 extension ServiceError.Code {
     /// Every kind that this version makes, for the edges' tables and the tests over them.
     package static let all: [ServiceError.Code] = [
-        .badRequest, .tooLarge, .notAnInteger, .outOfRange, .noLeader, .notLeader, .moving, .overloaded, .diskFull,
-        .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired,
-        .notFound, .conflict, .internalError,
+        .badRequest, .tooLarge, .notAnInteger, .notANumber, .outOfRange, .noLeader, .notLeader, .moving, .overloaded,
+        .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .notFound, .conflict,
+        .internalError,
     ]
 }

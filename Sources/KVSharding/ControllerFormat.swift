@@ -298,7 +298,9 @@ extension ByteReader {
         return (flags, incarnation, replaces)
     }
 
-    fileprivate mutating func readPlacements() throws(DecodingError) -> [GroupID: [ReplicaID: ControllerState.Placement]] {
+    fileprivate mutating func readPlacements() throws(DecodingError) -> [GroupID: [ReplicaID: ControllerState
+        .Placement]]
+    {
         var groups: [GroupID: [ReplicaID: ControllerState.Placement]] = [:]
         var lastGroup: UInt64?
         for _ in 0..<(try readCount(atMost: ControllerFormat.groupsMax, "groups")) {

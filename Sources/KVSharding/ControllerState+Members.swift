@@ -70,7 +70,9 @@ extension ControllerState {
         node.replaces = old
         if new == old {
             guard let incarnation = known.incarnation else {
-                return .refused("node \(old) has not said which life of its data directory it is: remove it, then add it")
+                return .refused(
+                    "node \(old) has not said which life of its data directory it is: remove it, then add it"
+                )
             }
             refuseForEver(old, incarnation)
         }

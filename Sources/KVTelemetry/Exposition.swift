@@ -26,12 +26,7 @@ extension MetricRegistry {
         for family in families() { Self.write(family, format, to: &text) }
         let droppedCount = dropped.value
         if droppedCount > 0 {
-            let metric = Metric(
-                "kv_metrics_dropped_total",
-                .counter,
-                help: "Metrics past the bound that are not shown."
-            )
-            Self.write(Family(metric: metric, instruments: [[]: .counter(dropped)]), format, to: &text)
+            Self.write(Family(metric: .droppedTotal, instruments: [[]: .counter(dropped)]), format, to: &text)
         }
         if format == .openMetrics { text += "# EOF\n" }
         return text

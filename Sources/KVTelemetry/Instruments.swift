@@ -1,3 +1,4 @@
+package import KVBase
 import Synchronization
 
 /// A number that only grows.
@@ -102,6 +103,14 @@ package final class Histogram: Sendable {
         precondition(bucket >= 0 && bucket <= bounds.count, "bucket \(bucket) of \(bounds.count + 1)")
         cells[bucket].wrappingAdd(count, ordering: .relaxed)
         cells[bounds.count + 1].wrappingAdd(sum, ordering: .relaxed)
+    }
+
+    /// Sets it to what someone else counted.
+    /// - Precondition: by the same bounds.
+    package func set(_ distribution: Distribution) {
+        precondition(distribution.bounds == parts, "a distribution by other bounds")
+        for (bucket, count) in distribution.counts.enumerated() { cells[bucket].store(count, ordering: .relaxed) }
+        cells[bounds.count + 1].store(distribution.sum, ordering: .relaxed)
     }
 
     /// The buckets' counts, not cumulative, and the sum in the metric's unit.

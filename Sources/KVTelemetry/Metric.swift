@@ -1,3 +1,5 @@
+import KVBase
+
 /// A label's name, with one definition for each.
 package struct LabelName: Hashable, Sendable, RawRepresentable {
     /// The name as it is exposed.
@@ -31,6 +33,12 @@ package struct LabelName: Hashable, Sendable, RawRepresentable {
     package static let stage = LabelName("stage")
     /// Why something was refused.
     package static let reason = LabelName("reason")
+    /// A queue.
+    package static let queue = LabelName("queue")
+    /// An alarm's name.
+    package static let alarm = LabelName("alarm")
+    /// What a disk holds: `data`, `log`.
+    package static let place = LabelName("place")
     /// The program's version.
     package static let version = LabelName("version")
 }
@@ -74,12 +82,8 @@ package struct Metric: Hashable, Sendable {
         self.help = help
     }
 
-    /// Upper bounds of latency histograms in seconds, 50 µs … 10 s.
-    package static let latencyBounds: [Double] = [
-        0.000_05, 0.000_1, 0.000_2, 0.000_35, 0.000_5, 0.000_75, 0.001, 0.001_5, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1,
-        0.25,
-        0.5, 1, 2.5, 5, 10,
-    ]
+    /// Upper bounds of latency histograms in seconds, 50 µs … 10 s: those by which modules count.
+    package static let latencyBounds: [Double] = Distribution.latencyBounds.map { Double($0) / 1e9 }
     /// Upper bounds for counts of things handled at once, 1 … 4,096.
-    package static let countBounds: [Double] = (0...12).map { Double(1 << $0) }
+    package static let countBounds: [Double] = Distribution.countBounds.map { Double($0) }
 }

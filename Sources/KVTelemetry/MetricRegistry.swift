@@ -29,6 +29,7 @@ package final class MetricRegistry: Sendable {
     /// How many instruments there may be in all.
     package let instrumentsMax: Int
     private let state = Mutex(State())
+    private let scrape = Mutex(())
     /// What was asked for past the bound.
     let dropped = Counter()
 
@@ -106,8 +107,11 @@ package final class MetricRegistry: Sendable {
 
     /// Runs the collectors, then hands out all families by name.
     func families() -> [Family] {
-        let collectors = state.withLock { $0.collectors }
-        for collector in collectors { collector(self) }
-        return state.withLock { $0.families.values.sorted { $0.metric.name < $1.metric.name } }
+        // One after the other: a collector may take instruments away to put them back, which no other scrape must see. Lock order: this
+        // one, then the state's.
+        scrape.withLock { _ in
+            for collector in state.withLock({ $0.collectors }) { collector(self) }
+            return state.withLock { $0.families.values.sorted { $0.metric.name < $1.metric.name } }
+        }
     }
 }

@@ -41,6 +41,9 @@ package struct OperationMetrics: Sendable {
         totals[outcome.rawValue].add(times)
     }
 
+    /// How many ended in this way.
+    package func total(_ outcome: OperationOutcome) -> UInt64 { totals[outcome.rawValue].value }
+
     /// Counts one operation and its latency in nanoseconds.
     package func record(_ outcome: OperationOutcome, nanoseconds: UInt64) {
         count(outcome)

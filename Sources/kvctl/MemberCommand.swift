@@ -41,11 +41,18 @@ enum MemberChanges {
         try await global.perform { session in
             try await change(session.client)
             if options.wait {
-                try await wait(session.client, options.waitTimeout.duration, what, isDone, isQuiet: global.output == .json)
+                try await wait(
+                    session.client,
+                    options.waitTimeout.duration,
+                    what,
+                    isDone,
+                    isQuiet: global.output == .json
+                )
             }
             switch global.output {
             case .json: try writeJSON(try await session.client.members())
-            case .table: write(options.wait ? "\(what): done\n" : "\(what): accepted; 'kvctl member list' shows how far it is\n")
+            case .table:
+                write(options.wait ? "\(what): done\n" : "\(what): accepted; 'kvctl member list' shows how far it is\n")
             }
             return .ok
         }
@@ -155,7 +162,8 @@ struct MemberAddCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "add",
         abstract: "Add a host: a learner first, a voter once it has caught up.",
-        discussion: "Start the host with 'kvnode --config FILE --join HOST:PORT', before or after; HOST:PORT is a member's peer address."
+        discussion:
+            "Start the host with 'kvnode --config FILE --join HOST:PORT', before or after; HOST:PORT is a member's peer address."
     )
 
     @OptionGroup var global: GlobalOptions
@@ -229,7 +237,8 @@ struct MemberReplaceCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (old, new, peer) = (old, new, peer)
-        try await MemberChanges.carryOut(global, waiting, "replace node \(old) by \(new)") { client throws(ClientError) in
+        try await MemberChanges.carryOut(global, waiting, "replace node \(old) by \(new)") {
+            client throws(ClientError) in
             var address = peer
             if address == nil {
                 address = try await client.members().members.first { $0.id == old }?.addresses["peer"]
@@ -262,11 +271,14 @@ struct MemberTransferCommand: AsyncParsableCommand {
                 try writeJSON(
                     transfers,
                     ok: failed.isEmpty,
-                    error: failed.isEmpty ? nil : .init(code: "not_transferred", message: "leadership stayed, try again")
+                    error: failed.isEmpty
+                        ? nil : .init(code: "not_transferred", message: "leadership stayed, try again")
                 )
             case .table:
                 for transfer in transfers {
-                    write("group \(transfer.group): asked node \(transfer.target), now led by node \(transfer.leader ?? "?")\n")
+                    write(
+                        "group \(transfer.group): asked node \(transfer.target), now led by node \(transfer.leader ?? "?")\n"
+                    )
                 }
                 if transfers.isEmpty { write("nothing to hand over: it is so already\n") }
             }

@@ -52,7 +52,8 @@ struct Joining {
                 let answer: JoinAnswer
                 do {
                     let hello = Node.joinHello(settings, identity)
-                    answer = try await JoinCall.ask(address, hello, on: group, settings: configuration.peerSettings).get()
+                    answer = try await JoinCall.ask(address, hello, on: group, settings: configuration.peerSettings)
+                        .get()
                 } catch {
                     tell("no answer: \(error)", &told)
                     continue

@@ -45,6 +45,9 @@ struct KVNodeCommand: AsyncParsableCommand {
     @Flag(name: .long, help: "Prints every setting with where its value comes from, and ends.")
     var printConfig = false
 
+    @Option(name: .long, help: "Asks the node that runs with this configuration, and ends: livez, readyz, hand-over.")
+    var probe: Probe?
+
     /// The exit codes beside 0.
     private enum Exit {
         static let failed: Int32 = 1
@@ -62,6 +65,7 @@ struct KVNodeCommand: AsyncParsableCommand {
             return
         }
         do {
+            if let probe { return try probe.run(loaded.configuration.http.listen) }
             try await runNode(loaded.configuration, join: join)
         } catch {
             complain("kvnode: \(error)")

@@ -1,42 +1,68 @@
+import KVBase
+import KVNode
+import KVPeer
 import KVService
 import KVTelemetry
 import Synchronization
 
-/// Shows a node's standing and the process in the metrics.
+/// Shows a node's numbers and the process in the metrics.
 ///
-/// A scrape does not wait for the node: it shows the standing as it was last told, at most about a second ago.
+/// A scrape does not wait for the node: it shows the numbers as they were last gathered, at most about a second ago.
 final class NodeMetrics: Sendable {
-    private let last = Mutex<NodeStatus?>(nil)
-    private let startSeconds: Double
+    private struct Last {
+        var node: NodeMeasurements
+        var peers: [NodeID: PeerStatistics]
+    }
 
-    init(_ registry: MetricRegistry, startMilliseconds: UInt64) {
+    private let last = Mutex<Last?>(nil)
+    private let startSeconds: Double
+    private let watch: HostWatch
+
+    init(_ registry: MetricRegistry, _ watch: HostWatch, startMilliseconds: UInt64) {
+        self.watch = watch
         startSeconds = Double(startMilliseconds) / 1_000
         registry.collect { [weak self] registry in self?.show(in: registry) }
     }
 
     /// Any thread.
-    func update(_ status: NodeStatus) {
-        last.withLock { $0 = status }
+    func update(_ node: NodeMeasurements, _ peers: [NodeID: PeerStatistics]) {
+        last.withLock { $0 = Last(node: node, peers: peers) }
     }
 
     private func show(in registry: MetricRegistry) {
+        showProcess(in: registry)
+        guard let last = last.withLock({ $0 }) else { return }
+        let node = last.node
+        registry.gauge(.raftNodeHealth).set(node.status.isReady ? 1 : 0)
+        for alarm in NodeAlarm.allCases {
+            registry.gauge(.alarm, alarm.rawValue).set(node.alarms.contains(alarm) ? 1 : 0)
+        }
+        // What is labelled by a peer, a group or a shard must not stay when that is gone; a follower's lag is known to the leader alone.
+        for metric in [Metric.raftReplicationLag, .peerConnected, .peerQueueBytes, .shardBytes, .shardMemtableBytes] {
+            registry.removeAll(metric)
+        }
+        for group in node.status.groups { show(group, in: registry) }
+        for group in node.groups { show(group, in: registry) }
+        for (peer, numbers) in last.peers { show(peer, numbers, in: registry) }
+        showRequests(node, in: registry)
+        showStorage(node, in: registry)
+    }
+
+    private func showProcess(in registry: MetricRegistry) {
+        let host = watch.readings
         registry.counter(.processCPU).set(HostProcess.processorNanoseconds)
         registry.gauge(.processResidentBytes).set(Double(HostProcess.residentBytes))
-        registry.gauge(.processOpenDescriptors).set(Double(HostProcess.openDescriptors))
+        registry.gauge(.processVirtualBytes).set(Double(host.virtualBytes))
+        registry.gauge(.processOpenDescriptors).set(Double(host.openDescriptors))
+        registry.gauge(.processMaxDescriptors).set(Double(host.descriptorsMax))
+        registry.gauge(.processThreads).set(Double(host.threads))
         registry.gauge(.processStartTime).set(startSeconds)
         registry.gauge(.buildInfo, Version.text).set(1)
-        guard let status = last.withLock({ $0 }) else { return }
-        registry.gauge(.raftNodeHealth).set(status.isReady ? 1 : 0)
-        // A follower's lag is known to the leader alone: what an earlier reign knew must not stay.
-        registry.removeAll(.raftReplicationLag)
-        for group in status.groups { show(group, in: registry) }
-        let storage = status.storage
-        registry.counter(.flushesTotal).set(storage.flushes)
-        registry.counter(.compactionsTotal).set(storage.compactions)
-        registry.counter(.logCutsTotal).set(storage.logCuts)
-        registry.counter(.snapshotsInstalledTotal).set(storage.snapshotsInstalled)
-        registry.gauge(.tables).set(Double(storage.tables))
-        registry.gauge(.tableBytes).set(Double(storage.tableBytes))
+        registry.gauge(.memoryLimitBytes).set(Double(host.memoryLimitBytes))
+        for disk in host.disks {
+            registry.gauge(.diskFreeBytes, disk.place).set(Double(disk.free))
+            registry.gauge(.diskSizeBytes, disk.place).set(Double(disk.size))
+        }
     }
 
     private func show(_ group: NodeStatus.Group, in registry: MetricRegistry) {
@@ -51,5 +77,20 @@ final class NodeMetrics: Sendable {
         registry.gauge(.raftLogSize, id).set(Double(entries))
         registry.gauge(.raftLogBytes, id).set(Double(group.logBytes))
         for (peer, lag) in group.lag { registry.gauge(.raftReplicationLag, id, "\(peer)").set(Double(lag)) }
+    }
+
+    private func show(_ group: NodeMeasurements.Group, in registry: MetricRegistry) {
+        let id = "\(group.id)"
+        registry.counter(.raftElectionsTotal, id).set(group.elections)
+        registry.counter(.raftLeaderChangesTotal, id).set(group.leaderChanges)
+        registry.counter(.raftMessagesRefusedTotal, id, "damaged").set(group.damagedMessages)
+        registry.counter(.raftMessagesRefusedTotal, id, "stray").set(group.strayMessages)
+        registry.counter(.writeStallSecondsTotal, id).set(group.stalledNanoseconds)
+    }
+
+    private func show(_ peer: NodeID, _ numbers: PeerStatistics, in registry: MetricRegistry) {
+        registry.gauge(.peerConnected, "\(peer)").set(numbers.isConnected ? 1 : 0)
+        registry.gauge(.peerQueueBytes, "\(peer)").set(Double(numbers.queuedBytes))
+        registry.counter(.peerSentBytesTotal, "\(peer)").set(numbers.sentBytes)
     }
 }

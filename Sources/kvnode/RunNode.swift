@@ -18,8 +18,9 @@ import UnixSignals
 func runNode(_ configuration: NodeConfiguration, join: [String] = []) async throws {
     HostProcess.prepare()
     // Every logger of the process, those inside packages too.
-    let (format, level) = (configuration.logging.format, configuration.loggerLevel)
-    LoggingSystem.bootstrap { StandardErrorLogHandler(label: $0, format: format, level: level) }
+    let format = configuration.logging.format
+    LogLevelControl.shared.level = configuration.loggerLevel
+    LoggingSystem.bootstrap { StandardErrorLogHandler(label: $0, format: format) }
     var log = Logger(label: "kvnode")
     log[metadataKey: "node"] = "\(configuration.node.id)"
 
@@ -30,9 +31,10 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
     settings.join = try await Joining(configuration, settings, machine.environment, group, log).plan(asking: join)
     let node = try Node.open(settings, environment: machine.environment, log: log)
     let metrics = MetricRegistry()
-    let nodeMetrics = NodeMetrics(metrics, startMilliseconds: clock.wallMilliseconds)
+    let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
+    let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 
-    let consensus = ConsensusService(configuration, settings, node, nodeMetrics, home: machine.home, log: log)
+    let consensus = ConsensusService(configuration, settings, node, nodeMetrics, watch, home: machine.home, log: log)
     try await consensus.start()
     let resp = RESPService(
         configuration,
@@ -83,8 +85,9 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
 
 /// The first signal stops the node gracefully, the second ends the process.
 private func stopAtSignal(_ stopper: GracefulStop) async {
-    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-        if !stopper.begin("signal \(signal)") { _exit(128 + signal.rawValue) }
+    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) where !stopper.begin("signal \(signal)")
+    {
+        _exit(128 + signal.rawValue)
     }
 }
 

@@ -14,6 +14,7 @@ struct ConsensusService: Service {
     private let configuration: NodeConfiguration
     private let node: Node
     private let metrics: NodeMetrics
+    private let watch: HostWatch
     private let home: any EventLoop
     private let transport: NIOPeerTransport
 
@@ -22,12 +23,14 @@ struct ConsensusService: Service {
         _ settings: NodeSettings,
         _ node: Node,
         _ metrics: NodeMetrics,
+        _ watch: HostWatch,
         home: any EventLoop,
         log: Logger
     ) {
         self.configuration = configuration
         self.node = node
         self.metrics = metrics
+        self.watch = watch
         self.home = home
         transport = NIOPeerTransport(
             node: configuration.node.id,
@@ -53,8 +56,12 @@ struct ConsensusService: Service {
             await stop()
             throw StartError("peer", address, error)
         }
-        let refresh = { @Sendable [node, metrics] in node.status { metrics.update($0) } }
+        // On the home loop, which is the transport's too: a scrape then reads what is there and waits for nobody.
+        let refresh = { @Sendable [node, metrics, transport] in
+            node.measure { metrics.update($0, transport.statistics) }
+        }
         home.scheduleRepeatedTask(initialDelay: .zero, delay: .seconds(1)) { _ in refresh() }
+        home.scheduleRepeatedTask(initialDelay: .zero, delay: HostWatch.interval) { [watch] _ in watch.look() }
     }
 
     func run() async throws {

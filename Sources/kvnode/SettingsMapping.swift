@@ -32,6 +32,7 @@ extension NodeConfiguration {
             "peer": peer.advertised.description,
         ]
         settings.softwareVersion = Version.text
+        settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
         settings.tablet.memtableBytes = storage.memtableBytes
@@ -75,6 +76,8 @@ extension NodeConfiguration {
     var httpSettings: HTTPSettings {
         var settings = HTTPSettings()
         settings.connectionsMax = limits.connections
+        settings.scrapeLifetime = .milliseconds(50)
+        settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings
     }
 

@@ -1,19 +1,24 @@
 import Glibc
 import KVConfiguration
+import KVTelemetry
 import Logging
 
 /// Writes log lines to standard error: for people, or as one JSON object a line.
 struct StandardErrorLogHandler: LogHandler {
     let label: String
     let format: LogFormat
-    var logLevel: Logger.Level
+    /// The process's level, which may change while it runs, unless this logger was given one of its own.
+    var logLevel: Logger.Level {
+        get { ownLevel ?? LogLevelControl.shared.level }
+        set { ownLevel = newValue }
+    }
+    private var ownLevel: Logger.Level?
     var metadata: Logger.Metadata = [:]
     var metadataProvider: Logger.MetadataProvider?
 
-    init(label: String, format: LogFormat, level: Logger.Level) {
+    init(label: String, format: LogFormat) {
         self.label = label
         self.format = format
-        logLevel = level
     }
 
     subscript(metadataKey key: String) -> Logger.Metadata.Value? {

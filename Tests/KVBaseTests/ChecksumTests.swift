@@ -50,3 +50,18 @@ private let vectors: [([UInt8], UInt32)] = [
         }
     }
 }
+
+struct FlippedBitTests {
+    @Test(arguments: [1, 2, 17, 300])
+    func `every single flipped bit is found by the checksum alone`(_ count: Int) {
+        let bytes = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ 5) }
+        let stored = CRC32C.checksum(bytes, seed: 77)
+        for bit in 0..<(count * 8) {
+            var flipped = bytes
+            flipped[bit / 8] ^= 1 << UInt8(bit % 8)
+            let difference = CRC32C.checksum(flipped, seed: 77) ^ stored
+            #expect(CRC32C.flippedBit(count: count, difference: difference) == bit)
+        }
+        #expect(CRC32C.flippedBit(count: count, difference: 0) == nil)
+    }
+}

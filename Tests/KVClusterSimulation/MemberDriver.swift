@@ -69,7 +69,9 @@ final class MemberDriver: @unchecked Sendable {
         let one = present[randomness.below(present.count)]
         switch randomness.below(4) {
         case 0:
-            if let new = absent.first { bring(new, .add(new, peerAddress: SimulatedCluster.address(new), staysLearner: false)) }
+            if let new = absent.first {
+                bring(new, .add(new, peerAddress: SimulatedCluster.address(new), staysLearner: false))
+            }
         case 1:
             if present.count > 1 { ask(.remove(one)) { _ in } }
         case 2:

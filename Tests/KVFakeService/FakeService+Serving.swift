@@ -36,7 +36,8 @@ extension FakeService.State {
         }
     }
 
-    private mutating func serve(_ request: Request) -> FakeReply {
+    mutating func serve(_ request: Request) -> FakeReply {
+        if request.operation.isCompound { return serveCompound(request) }
         let key = Array(request.key)
         if let row = rows[key], row.expiresAt != 0, row.expiresAt <= now { rows[key] = nil }
         let row = rows[key]
@@ -77,7 +78,28 @@ extension FakeService.State {
             rows[key] = nil
             revision += 1
             return FakeReply(outcome: .done, value: request.flags.contains(.returnPrevious) ? row.value : nil)
-        case .expire(let expiry, let rule): return expire(key, row, moment(expiry, row), rule)
+        case .expire(let expiry, let rule):
+            var reply = expire(key, row, moment(expiry, row), rule)
+            if request.flags.contains(.returnPrevious) { reply.value = row?.value }
+            return reply
+        case .setRange(let offset, let bytes):
+            var value = row?.value ?? []
+            let end = Int(offset) + bytes.count
+            if !bytes.isEmpty {
+                value += [UInt8](repeating: 0, count: max(0, end - value.count))
+                value.replaceSubrange(Int(offset)..<end, with: bytes)
+                revision += 1
+                rows[key] = FakeService.Stored(value: value, version: revision, expiresAt: row?.expiresAt ?? 0)
+            }
+            return FakeReply(outcome: .number, version: revision, integer: Int64(value.count))
+        case .addDecimal(let amount):
+            let old = (row?.value ?? [0x30]).withUnsafeBytes { DecimalNumber($0) }
+            guard let old, let amount = DecimalNumber(amount) else { return failure(.notANumber, "not a number") }
+            guard let sum = old.adding(amount) else { return failure(.outOfRange, "too big") }
+            revision += 1
+            let value = Array(sum.text.utf8)
+            rows[key] = FakeService.Stored(value: value, version: revision, expiresAt: row?.expiresAt ?? 0)
+            return FakeReply(outcome: .done, version: revision, value: value)
         case .increment(let amount):
             guard let old = Int64(String(decoding: row?.value ?? [0x30], as: UTF8.self)) else {
                 return failure(.notAnInteger, "not a number")
@@ -91,20 +113,20 @@ extension FakeService.State {
                 expiresAt: row?.expiresAt ?? 0
             )
             return FakeReply(outcome: .number, version: revision, integer: new)
-        case .advanceTime, .sweep: return failure(.badRequest, "not for edges")
         case .append(let suffix):
             revision += 1
             let value = (row?.value ?? []) + Array(suffix)
             rows[key] = FakeService.Stored(value: value, version: revision, expiresAt: row?.expiresAt ?? 0)
             return FakeReply(outcome: .number, version: revision, integer: Int64(value.count))
+        default: return failure(.badRequest, "not for edges")
         }
     }
 
-    private func failure(_ code: ServiceError.Code, _ message: String) -> FakeReply {
+    func failure(_ code: ServiceError.Code, _ message: String) -> FakeReply {
         FakeReply(outcome: .failed, error: ServiceError(code, message))
     }
 
-    private func check(_ condition: Condition, _ row: FakeService.Stored?, _ flags: RequestFlags) -> FakeReply? {
+    func check(_ condition: Condition, _ row: FakeService.Stored?, _ flags: RequestFlags) -> FakeReply? {
         let holds =
             switch condition {
             case .none: true
@@ -193,7 +215,7 @@ extension FakeService.State {
         let peers = [2, 3].map {
             NodeStatus.Peer(id: NodeID($0), isConnected: true, addresses: ["resp": "10.0.0.\($0):6400"])
         }
-        return NodeStatus(
+        var status = NodeStatus(
             node: NodeID(1),
             cluster: ClusterID(high: 1, low: 2),
             incarnation: Incarnation(3),
@@ -204,5 +226,8 @@ extension FakeService.State {
             peers: peers,
             storage: NodeStatus.Storage()
         )
+        status.slotRanges = [NodeStatus.SlotRange(first: 0, last: 16_383, group: GroupID(1))]
+        status.addresses = ["resp": "10.0.0.1:6400", "http": "10.0.0.1:8080"]
+        return status
     }
 }

@@ -1,4 +1,4 @@
-import KVBase
+package import KVBase
 package import KVService
 import Synchronization
 
@@ -29,6 +29,11 @@ package final class FakeService: KeyValueService {
         var requests = 0
         var batches = 0
         var isReady = true
+        /// By session, what each sequence was answered.
+        var sessions: [UInt64: [UInt64: FakeReply]] = [:]
+        var tokens: [[UInt8]: FakeReply] = [:]
+        /// Where requests that want to be redirected are sent.
+        var leader: NodeID?
     }
 
     package let requestLimits: RequestLimits
@@ -52,6 +57,11 @@ package final class FakeService: KeyValueService {
     /// From now on every request fails like this; nil ends it.
     package func fail(with error: ServiceError?) {
         state.withLock { $0.error = error }
+    }
+
+    /// From now on another node leads: requests that want to know are told so; nil ends it.
+    package func follow(_ leader: NodeID?) {
+        state.withLock { $0.leader = leader }
     }
 
     /// Whether `status` calls the node ready.
@@ -94,7 +104,12 @@ package final class FakeService: KeyValueService {
             state.requests += items.count
             let made = items.map { item in
                 let end = Int(item.offset) + Int(item.length)
-                let reply = bytes[Int(item.offset)..<end].withUnsafeBytes { state.serve($0) }
+                var reply = FakeReply(outcome: .failed)
+                if let leader = state.leader, item.redirects, item.operation.isWrite || item.consistency != .stale {
+                    reply.error = ServiceError(.notLeader, "another leads", leader: leader, slot: item.slot)
+                } else {
+                    reply = bytes[Int(item.offset)..<end].withUnsafeBytes { state.serve($0) }
+                }
                 return Held(tag: item.tag, reply: reply, sink: sink)
             }
             guard state.isHolding else { return made }
@@ -119,6 +134,15 @@ package final class FakeService: KeyValueService {
                 return .success(UInt64(state.rows.count))
             }
         )
+    }
+
+    package func submit(
+        _ request: ShardRequest,
+        completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void
+    ) {
+        var batch = RequestBatch()
+        request.add(to: &batch, Slot(rawValue: 0), tag: 0)
+        submit(batch, to: ShardReplies(count: 1, completion))
     }
 
     package func status(completion: @escaping @Sendable (NodeStatus) -> Void) {

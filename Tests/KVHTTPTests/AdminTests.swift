@@ -53,7 +53,7 @@ final class FakeAdmin: AdminService {
 
 struct AdminTests {
     @Test func `members are shown with text ids`() async throws {
-        try await HTTPHarness.run(admin: FakeAdmin()) { harness in
+        try await HTTPHarness.run(admin: FakeAdmin()) { harness async throws in
             let answer = try await harness.send(.get, "/admin/v1/members")
             #expect(answer.status == 200)
             #expect(answer.body.contains("\"id\":\"4\",\"incarnation\":null,\"role\":\"voter\",\"state\":\"awaited\""))
@@ -63,7 +63,7 @@ struct AdminTests {
 
     @Test func `each route asks for its change`() async throws {
         let admin = FakeAdmin()
-        try await HTTPHarness.run(admin: admin) { harness in
+        try await HTTPHarness.run(admin: admin) { harness async throws in
             let add = "{\"id\":\"4\",\"peer\":\"h:1\",\"role\":\"learner\"}"
             #expect(try await harness.send(.post, "/admin/v1/members", body: add).status == 202)
             #expect(try await harness.send(.post, "/admin/v1/members/4/promote").status == 202)
@@ -88,7 +88,7 @@ struct AdminTests {
     ])
     func `a body that makes no sense is refused`(body: String) async throws {
         let admin = FakeAdmin()
-        try await HTTPHarness.run(admin: admin) { harness in
+        try await HTTPHarness.run(admin: admin) { harness async throws in
             #expect(try await harness.send(.post, "/admin/v1/members", body: body).status == 400)
         }
         #expect(admin.calls.isEmpty)
@@ -96,7 +96,7 @@ struct AdminTests {
 
     @Test func `a refusal keeps its code and message, and says who leads`() async throws {
         let error = ServiceError(.conflict, "a majority is 2", leader: NodeID(3))
-        try await HTTPHarness.run(admin: FakeAdmin(refusal: error)) { harness in
+        try await HTTPHarness.run(admin: FakeAdmin(refusal: error)) { harness async throws in
             let answer = try await harness.send(.delete, "/admin/v1/members/2")
             #expect(answer.status == 409)
             #expect(answer.body.contains("\"code\":\"conflict\",\"message\":\"a majority is 2\""))

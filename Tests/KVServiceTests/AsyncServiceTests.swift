@@ -40,6 +40,9 @@ private final class ScriptedService: KeyValueService {
     func count(_ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void) {
         completion(consistency == .stale ? .success(3) : .failure(ServiceError(.noLeader, "scripted")))
     }
+    func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
+        completion(.success(request == .clear))
+    }
     func status(completion: @escaping @Sendable (NodeStatus) -> Void) {
         completion(
             NodeStatus(

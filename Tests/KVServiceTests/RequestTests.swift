@@ -42,6 +42,9 @@ private func sampleBatch() -> RequestBatch {
             }
             for amount in [Int64.min, -1, 0, .max] { batch.increment(key, by: amount, tag: nextTag()) }
             for value in values { value.withUnsafeBytes { batch.append(key, $0, tag: nextTag()) } }
+            for value in values { value.withUnsafeBytes { batch.setRange(key, at: 7, $0, tag: nextTag()) } }
+            Array("-1.5e3".utf8).withUnsafeBytes { batch.addDecimal(key, $0, tag: nextTag()) }
+            batch.rename(key, to: key, options: [.keepsSource, .onlyIfAbsent], tag: nextTag())
         }
     }
     return batch
@@ -58,7 +61,11 @@ private func digest(_ bytes: [UInt8], _ origin: Request.Origin = .submitted) thr
         var sum = request.key.reduce(0) { $0 &+ Int($1) }
         switch request.body {
         case .put(let value, _, _), .append(let value): sum = value.reduce(sum) { $0 &+ Int($1) }
-        case .get, .head, .delete, .expire, .increment, .advanceTime, .sweep: break
+        case .setRange(_, let bytes), .addDecimal(let bytes), .rename(let bytes, _), .transaction(let bytes),
+            .inSession(_, let bytes):
+            sum = bytes.reduce(sum) { $0 &+ Int($1) }
+        case .once(let token, _, let bytes): sum = (Array(token) + bytes).reduce(sum) { $0 &+ Int($1) }
+        default: break
         }
         return sum
     }
@@ -177,7 +184,7 @@ private func digest(_ bytes: [UInt8], _ origin: Request.Origin = .submitted) thr
         #expect(throws: DecodingError.self) { try digest(bytes) }
         _ = try digest(bytes, .logged)
     }
-    #expect(Operation.allCases.filter(\.isInternal) == [.advanceTime, .sweep])
+    #expect(Operation.allCases.filter(\.isInternal) == [.advanceTime, .sweep, .sweepRecord])
 }
 
 @Test func `a key or value over the hard limit is refused`() {

@@ -33,7 +33,9 @@ struct MemberTests {
         #expect(state.apply(add) == .unchanged)
         #expect(state.replicas(of: NodeID(4), Incarnation(44)) == nil)
         #expect(state.apply(.nodeAnnounced(NodeID(4), Incarnation(44), addresses: ["http": "x:1"])) == .applied)
-        #expect(state.replicas(of: NodeID(4), Incarnation(44)) == [.controller: ReplicaID(4), GroupID(1): ReplicaID(4)])
+        #expect(
+            state.replicas(of: NodeID(4), Incarnation(44)) == [.controller: ReplicaID(4), GroupID(1): ReplicaID(4)]
+        )
         #expect(state.nodes[NodeID(4)]?.addresses == ["peer": "n4:1", "http": "x:1"])
         // Another life of the same host gets nothing.
         #expect(refused(state.apply(.nodeAnnounced(NodeID(4), Incarnation(45), addresses: [:]))))

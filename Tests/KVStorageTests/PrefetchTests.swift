@@ -27,13 +27,13 @@ struct PrefetchTests {
                 let bytes = keys.flatMap { $0 }
                 bytes.withView { all in
                     var offset = 0
-                    memtable.list.prefetchPaths {
+                    SkipList.prefetchPaths {
                         guard asked < count else { return nil }
                         defer {
                             offset += keys[asked].count
                             asked += 1
                         }
-                        return ByteView(all.base + offset, keys[asked].count)
+                        return (memtable.list, ByteView(all.base + offset, keys[asked].count))
                     }
                 }
                 #expect(asked == count)

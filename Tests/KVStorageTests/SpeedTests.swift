@@ -138,3 +138,52 @@ struct SpeedTests {
         pool.stop()
     }
 }
+
+extension SpeedTests {
+    @Test func `own log: a million keys written by one thread, and reopened after a crash`() throws {
+        let directory = NSTemporaryDirectory() + "kv-speed-\(UInt64.random(in: 0 ... .max))"
+        defer { try? FileManager.default.removeItem(atPath: directory) }
+        let pool = ThreadWorkerPool(name: "speed", count: 2)
+        var options = TabletOptions(
+            fileSystem: PosixFileSystem(),
+            directory: directory,
+            workers: pool,
+            clock: PosixClock(),
+            randomness: SystemRandomness(),
+            shared: SharedResources()
+        )
+        options.memtableBytes = 64 << 20
+        options.durability = .log(synchronizes: false)
+        // No flush happens: everything is in the log.
+        let idle = ThreadWorkerPool(name: "idle", count: 1)
+        let hold = DispatchSemaphore(value: 0)
+        idle.submit { hold.wait() }
+        var held = options
+        held.workers = idle
+        held.preparesLogSegments = false
+        let tablet = try Tablet.create(held)
+        let queue = CommitQueue(tablet)
+        var generator = SystemRandomNumberGenerator()
+        let value = (0..<256).map { UInt8(truncatingIfNeeded: $0 * 7 % 50 + 40) }
+        var batch = WriteBatch()
+        let clock = ProcessorClock()
+        let fill = try clock.measure {
+            for _ in 0..<500_000 {
+                batch.removeAll()
+                batch.put(Self.key(UInt64.random(in: 0..<1_000_000, using: &generator)), value)
+                try queue.write(batch)
+            }
+        }
+        print("fill through the queue", fill / 500_000)
+        var again: Tablet?
+        let open = try clock.measure { again = try Tablet.open(options) }
+        #expect(again?.mark.appliedIndex == 500_000)
+        print("reopened with 500,000 keys in the log", open)
+        let done = DispatchSemaphore(value: 0)
+        again?.close { done.signal() }
+        done.wait()
+        pool.stop()
+        hold.signal()
+        idle.stop()
+    }
+}

@@ -2,6 +2,7 @@ import KVBase
 import KVEnvironment
 import KVSimulation
 import Synchronization
+import Testing
 
 @testable import KVStorage
 
@@ -14,6 +15,9 @@ final class TabletHarness {
     private(set) var tablet: Tablet
     /// What the tablet held after each applied index; index 0: empty.
     private(set) var history: [[[UInt8]: [UInt8]]] = [[:]]
+    /// What it would hold after writes that were refused since the last that was not: with a log of its own, a write whose sync
+    /// failed may be there all the same.
+    private(set) var refused: [[[UInt8]: [UInt8]]] = []
     /// The greatest mark that the tablet called durable.
     let durable = Durable()
     var adjust: (inout TabletOptions) -> Void
@@ -72,8 +76,12 @@ final class TabletHarness {
         var batch = WriteBatch()
         var next = model
         body(&batch, &next)
-        try tablet.write(batch, mark: Self.mark(UInt64(history.count)))
+        do { try tablet.write(batch, mark: Self.mark(UInt64(history.count))) } catch {
+            refused.append(next)
+            throw error
+        }
         history.append(next)
+        refused = []
     }
 
     /// A mark whose every field follows from the index.
@@ -113,8 +121,15 @@ final class TabletHarness {
         domain = SimulatedDomain("node")
         world = SimulatedWorld(seed: randomness.next())
         tablet = try Tablet.open(Self.options(disk, world, domain, randomness, durable, adjust))
-        // What the tablet does not hold is gone: the log would bring it again.
         let index = Int(tablet.mark.appliedIndex)
+        if index == history.count {
+            let found = try contents()
+            try #require(refused.contains(found), "batch \(index) is there and was never tried so")
+            history.append(found)
+        }
+        refused = []
+        // What the tablet does not hold is gone: the log would bring it again.
+        try #require(index < history.count, "batch \(index) of \(history.count - 1)")
         history.removeLast(history.count - 1 - index)
     }
 
@@ -157,8 +172,33 @@ final class TabletHarness {
         Array("key".utf8) + Array(String(number * 7919 % 1000).utf8) + [UInt8](repeating: 0xff, count: number % 3)
     }
 
+    /// Opens the tablet on another disk, in a life of its own.
+    static func open(
+        _ disk: SimulatedFileSystem,
+        _ directory: String = "t",
+        adjust: (inout TabletOptions) -> Void
+    ) throws -> Tablet {
+        try Tablet.open(
+            options(
+                disk,
+                SimulatedWorld(seed: 1),
+                SimulatedDomain("node"),
+                SeededRandomness(seed: 1),
+                Durable()
+            ) {
+                adjust(&$0)
+                $0.directory = directory
+                $0.compactsAutomatically = false
+            }
+        )
+    }
+
     /// What a cursor shows from front to back.
     func contents(_ snapshot: Snapshot? = nil) throws -> [[UInt8]: [UInt8]] {
+        try Self.contents(tablet, snapshot)
+    }
+
+    static func contents(_ tablet: Tablet, _ snapshot: Snapshot? = nil) throws -> [[UInt8]: [UInt8]] {
         let iterator = try tablet.makeIterator(snapshot)
         try iterator.seekToFirst()
         var found: [[UInt8]: [UInt8]] = [:]

@@ -25,7 +25,11 @@ struct Layer {
         "KVEnvironment": Layer(["KVBase"]),
         "KVPosix": Layer(["KVBase", "KVEnvironment"], foreign: ["Glibc"]),
         "KVLog": Layer(["KVBase", "KVEnvironment"]),
-        "KVStorage": Layer(["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"], foreign: collections),
+        // Glibc: the mutex and condition of the commit queue.
+        "KVStorage": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"],
+            foreign: collections.union(["Glibc"])
+        ),
         "KVRaft": Layer(["KVBase"], foreign: collections),
         "KVSharding": Layer(["KVBase"]),
         "KVService": Layer(["KVBase"]),
@@ -63,6 +67,17 @@ struct Layer {
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
+        "kvbench": Layer(
+            ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
+        ),
+        // docs/decisions/0013-the-tools-read-what-the-node-writes.md
+        "KVInspection": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+        ),
+        // Glibc: standard output and the exit code.
+        "sstdump": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
+        "walreplay": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),
     ]
 
     /// Imported by any module.

@@ -51,10 +51,11 @@ extension KVClient {
         return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.digests), elapsed: $0.elapsed) }
     }
 
-    private func ask<Value: Decodable & Sendable>(
+    func ask<Value: Decodable & Sendable>(
         _ path: String,
         _ endpoints: [Endpoint],
-        _ limit: Duration
+        _ limit: Duration,
+        method: String = "GET"
     ) async -> [NodeAnswer<Value>] {
         let http = self.http
         return await withTaskGroup(of: (Int, NodeAnswer<Value>).self) { group in
@@ -64,7 +65,10 @@ extension KVClient {
                     let result: Result<Value, ClientError>
                     do throws(ClientError) {
                         result = .success(
-                            try Self.decode(try await http.fetch(path, from: endpoint, within: limit), endpoint)
+                            try Self.decode(
+                                try await http.send(method, path, nil, to: endpoint, within: limit),
+                                endpoint
+                            )
                         )
                     } catch {
                         result = .failure(error)

@@ -129,7 +129,10 @@ extension KVClient {
 
     /// Hands over the leadership of a group (of all, unless named) to a node, or to whoever is best placed.
     /// - Throws: `ClientError` of the first group that could not be handed over.
-    public func transferLeadership(of group: String? = nil, to node: String? = nil) async throws(ClientError)
+    public func transferLeadership(
+        of group: String? = nil,
+        to node: String? = nil
+    ) async throws(ClientError)
         -> [LeadershipTransfer]
     {
         struct Body: Decodable {
@@ -203,7 +206,8 @@ extension KVClient {
                 } catch {
                     switch error {
                     case .cannotConnect, .connectionLost, .timedOut: last = error
-                    case .httpStatus(503, _), .httpStatus(504, _), .httpStatus(429, _), .httpStatus(502, _): last = error
+                    case .httpStatus(503, _), .httpStatus(504, _), .httpStatus(429, _), .httpStatus(502, _):
+                        last = error
                     default: throw error
                     }
                 }
@@ -234,7 +238,10 @@ extension KVClient {
         return given
     }
 
-    private func askAny(_ path: String, until deadline: ContinuousClock.Instant) async throws(ClientError)
+    private func askAny(
+        _ path: String,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ClientError)
         -> (HTTPAccess.Answer, Endpoint)
     {
         var last: ClientError = .invalidArgument("no HTTP endpoint was given")

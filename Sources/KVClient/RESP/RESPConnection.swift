@@ -65,7 +65,7 @@ public final class RESPConnection: Sendable {
     ) -> EventLoopFuture<RESPConnection> {
         ClientBootstrap(group: group)
             .connectTimeout(TimeAmount(options.connectTimeout))
-            .channelOption(.socketOption(.tcp_nodelay), value: 1)
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(

@@ -11,6 +11,8 @@ package import KVService
 /// | expire    | always                                          | absent                           | by rule; 1 changed, 0 not     |
 /// | increment | always                                          | counts as 0, never expires       | adds, keeps the expiry        |
 /// | append    | always                                          | counts as empty, never expires   | appends, keeps the expiry     |
+/// | set range | always                                          | counts as empty, never expires   | writes, keeps the expiry      |
+/// | add decimal | always                                        | counts as 0, never expires       | adds, keeps the expiry        |
 /// | sweep     | always                                          | removes if expired, same version | nothing                       |
 ///
 /// A new expiry that is not after the entry's time removes the key. A blind delete removes whatever is there.
@@ -25,6 +27,10 @@ package struct Decision {
         case set(UnsafeRawBufferPointer, UnsafeRawBufferPointer, expiresAt: UInt64)
         /// It gets a number in decimal.
         case setNumber(Int64, expiresAt: UInt64)
+        /// It gets a number with a fraction in decimal.
+        case setDecimal(DecimalNumber, expiresAt: UInt64)
+        /// Its bytes, the first, get others in the middle, zeros before those where they are too few.
+        case splice(UnsafeRawBufferPointer, UnsafeRawBufferPointer, at: Int, expiresAt: UInt64)
     }
 
     /// What becomes of the row.
@@ -48,6 +54,9 @@ package struct Decision {
         case notAnInteger
         case sumTooLarge(Int64, Int64)
         case valueTooLong(Int)
+        case notADecimal
+        case decimalTooLarge
+        case isCompound
 
         /// The same for a person and for the edges' tables.
         package var error: ServiceError {
@@ -61,6 +70,9 @@ package struct Decision {
                 ServiceError(.outOfRange, "\(number) and \(amount) together leave 64 bits")
             case .valueTooLong(let length):
                 ServiceError(.outOfRange, "a value of \(length) bytes, over \(Limits.valueBytesMax)")
+            case .notADecimal: ServiceError(.notANumber, "the value is not a decimal number below 10^21")
+            case .decimalTooLarge: ServiceError(.outOfRange, "the sum is not below 10^21")
+            case .isCompound: ServiceError(.badRequest, "this request is not one of a single key")
             }
         }
     }
@@ -68,8 +80,10 @@ package struct Decision {
     /// Whether the request's effect or answer depends on the row.
     package static func readsRow(_ request: Request) -> Bool {
         switch request.body {
-        case .get, .head, .expire, .increment, .append, .sweep: true
-        case .advanceTime: false
+        case .get, .head, .expire, .increment, .append, .sweep, .setRange, .addDecimal: true
+        case .advanceTime, .rename, .check, .clear, .transaction, .inSession, .once, .openSession, .keepSession,
+            .endSession, .sweepRecord:
+            false
         case .put(_, let condition, let expiry):
             condition != .none || expiry == .keep || request.flags.contains(.returnPrevious)
         case .delete(let condition):
@@ -98,10 +112,18 @@ package struct Decision {
             returnsPrevious = request.flags.contains(.returnPrevious)
         case .expire(let expiry, let rule):
             self.init(expiring: expiry, rule, live, time)
+            returnsPrevious = request.flags.contains(.returnPrevious) && failure == nil
         case .increment(let amount):
             self.init(adding: amount, live)
         case .append(let suffix):
             self.init(appending: suffix, live)
+        case .setRange(let offset, let bytes):
+            self.init(writing: bytes, at: Int(offset), live)
+        case .addDecimal(let amount):
+            self.init(addingDecimal: amount, live)
+        case .rename, .check, .clear, .transaction, .inSession, .once, .openSession, .keepSession, .endSession,
+            .sweepRecord:
+            self.init(failing: .isCompound)
         case .sweep(let version):
             let goes = row.map { $0.version == version && $0.isExpired(at: time) } ?? false
             self.init(change: goes ? .remove : .none, outcome: goes ? .done : .absent)
@@ -198,6 +220,44 @@ package struct Decision {
         self.init(change: .setNumber(sum, expiresAt: live?.expiresAt ?? 0), outcome: .number, integer: sum)
     }
 
+    private init(addingDecimal amount: UnsafeRawBufferPointer, _ live: StoredValue?) {
+        guard let amount = DecimalNumber(amount) else {
+            self.init(failing: .notADecimal)
+            return
+        }
+        guard let live else {
+            self.init(change: .setDecimal(amount, expiresAt: 0), outcome: .done)
+            return
+        }
+        guard let number = DecimalNumber(live.bytes) else {
+            self.init(failing: .notADecimal)
+            return
+        }
+        guard let sum = number.adding(amount) else {
+            self.init(failing: .decimalTooLarge)
+            return
+        }
+        self.init(change: .setDecimal(sum, expiresAt: live.expiresAt), outcome: .done)
+    }
+
+    private init(writing bytes: UnsafeRawBufferPointer, at offset: Int, _ live: StoredValue?) {
+        let present = live?.bytes ?? .empty
+        guard !bytes.isEmpty else {
+            self.init(change: .none, outcome: .number, integer: Int64(present.count))
+            return
+        }
+        let length = max(present.count, offset + bytes.count)
+        guard length <= Limits.valueBytesMax else {
+            self.init(failing: .valueTooLong(length))
+            return
+        }
+        self.init(
+            change: .splice(present, bytes, at: offset, expiresAt: live?.expiresAt ?? 0),
+            outcome: .number,
+            integer: Int64(length)
+        )
+    }
+
     private init(appending suffix: UnsafeRawBufferPointer, _ live: StoredValue?) {
         let present = live?.bytes ?? .empty
         let length = present.count + suffix.count
@@ -214,7 +274,8 @@ package struct Decision {
 }
 
 extension Condition {
-    fileprivate func holds(for live: StoredValue?) -> Bool {
+    /// Whether it holds for a key's row that is not expired.
+    func holds(for live: StoredValue?) -> Bool {
         switch self {
         case .none: true
         case .absent: live == nil

@@ -38,6 +38,7 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
     /// How many of `touched` are prepared and written; -1 where the entry is not prepared.
     private var writtenCount = -1
     private var preparedIndex: LogIndex = 0
+    private var prefetch = WritePrefetch()
     /// Commands for shards that this group does not have.
     private var strays: [EntryCommand] = []
 
@@ -81,6 +82,8 @@ package final class EntryApplier<Store: RowStore>: @unchecked Sendable {
             guard missing.isEmpty else { return .blocked(missing) }
             writtenCount = 0
             preparedIndex = entry.index
+            for machine in touched { machine.announce(to: &prefetch) }
+            prefetch.run()
         }
         while writtenCount < touched.count {
             do {

@@ -75,6 +75,15 @@ package struct EntryBuilder: Sendable {
         return request.withUnsafeBytes { append($0, shard: shard, epoch: epoch) }
     }
 
+    /// Adds the removal of a session or a token's record that is expired at the entry's time.
+    @discardableResult
+    package mutating func appendSweep(record rowKey: [UInt8], shard: ShardID, epoch: Epoch) -> Int {
+        var request: [UInt8] = [Operation.sweepRecord.rawValue, 0]
+        request.append(littleEndian: UInt16(0))
+        request.append(lengthPrefixed: Array(rowKey.dropFirst()))
+        return request.withUnsafeBytes { append($0, shard: shard, epoch: epoch) }
+    }
+
     /// Hands the payload out and starts over.
     package mutating func take() -> [UInt8] {
         defer {

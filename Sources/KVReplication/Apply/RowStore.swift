@@ -33,6 +33,9 @@ package protocol RowStore: AnyObject, Sendable {
     /// - Throws: `memtablesFull` where it can be tried again; anything else is final.
     func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError)
 
+    /// Says that `batch` will be written next, so that `prefetch` can bring what that looks at into the cache.
+    func announce(_ batch: borrowing WriteBatch, to prefetch: inout WritePrefetch)
+
     /// Now, as a moment to go back to. Any thread.
     func snapshot() -> Snapshot
 
@@ -40,6 +43,11 @@ package protocol RowStore: AnyObject, Sendable {
     ///
     /// - Throws: where the store is closed or a file cannot be read.
     func makeCursor(at snapshot: Snapshot?) throws(StorageError) -> Cursor
+}
+
+extension RowStore {
+    /// Nothing to fetch.
+    package func announce(_ batch: borrowing WriteBatch, to prefetch: inout WritePrefetch) {}
 }
 
 /// Whether a row is there.

@@ -28,24 +28,26 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     var commands: [EntryCommand] = []
 
     /// The mark that `commit` will write.
-    private var staged: TabletMark
-    private var batch = WriteBatch()
+    var staged: TabletMark
+    var batch = WriteBatch()
     /// How much is staged, counted by this file alone, so that versions of the engine cannot disagree about the limit.
-    private var stagedBytes = 0
+    var stagedBytes = 0
     /// Rows read or rewritten in this entry, one after the other; only grows within an entry.
-    private var arena: [UInt8] = []
+    var arena: [UInt8] = []
     /// The commands' requests, decoded: views into the payload, gone when `prepare` returns.
     private var requests: [Request] = []
     /// The rows that commands of this entry read, by user key, as they stand after the commands so far.
     ///
     /// Writes to other keys are not tracked: nobody looks at them in this entry. Its keys are views into the payload as
     /// well.
-    private var known: [BorrowedKey: KnownRow] = [:]
-    private var missing: [[UInt8]] = []
-    private var fetched = FetchedRows()
+    var known: [BorrowedKey: KnownRow] = [:]
+    /// The rows of sessions and tokens that this entry read or wrote, by row key; nil for one that is not there.
+    var records: [[UInt8]: [UInt8]?] = [:]
+    var missing: [[UInt8]] = []
+    var fetched = FetchedRows()
     private var replies: [StagedReply] = []
     /// Why replies of this entry failed.
-    private var faults: [ServiceError] = []
+    var faults: [ServiceError] = []
 
     /// A state machine over a tablet.
     ///
@@ -91,6 +93,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         stagedBytes = 0
         arena.removeAll(keepingCapacity: arena.capacity <= 1 << 20)
         missing.removeAll()
+        if !records.isEmpty { records.removeAll() }
         staged = mark
         staged.appliedIndex = entry.index
         staged.appliedTerm = entry.term
@@ -109,6 +112,9 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         }
         return .ready
     }
+
+    /// Fetches, with what other shards announce, what the commit will look at.
+    func announce(to prefetch: inout WritePrefetch) { store.announce(batch, to: &prefetch) }
 
     /// Writes what was prepared.
     ///
@@ -155,8 +161,16 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
                 throw .unreadableCommand(index: entry.index, ordinal: command.ordinal, error)
             }
         }
-        for place in commands.indices where isServed(commands[place]) && Decision.readsRow(requests[place]) {
-            known[BorrowedKey(requests[place].key)] = .unread
+        for place in commands.indices where isServed(commands[place]) {
+            if Decision.readsRow(requests[place]) {
+                known[BorrowedKey(requests[place].key)] = .unread
+            } else if requests[place].operation.isCompound {
+                do {
+                    try noteKeys(of: requests[place])
+                } catch {
+                    throw .unreadableCommand(index: entry.index, ordinal: commands[place].ordinal, error)
+                }
+            }
         }
     }
 
@@ -169,6 +183,12 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
             if wantsReply { reply(command, failing: .moving, "shard \(shard) is moving or has moved; retry") }
             return
         }
+        if request.operation.isCompound {
+            guard var answer = try perform(request) else { return }
+            answer.ordinal = command.ordinal
+            if wantsReply { replies.append(answer) }
+            return
+        }
         var row = KnownRow.absent
         let readsRow = Decision.readsRow(request)
         if readsRow {
@@ -177,25 +197,22 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         }
         // Rows are missing: the rest of the entry is only asked for what else it needs.
         guard missing.isEmpty else { return }
-        stage(
-            request,
-            command,
-            row,
-            isTracked: readsRow || known[BorrowedKey(request.key)] != nil,
-            wantsReply: wantsReply
-        )
+        let isTracked = readsRow || known[BorrowedKey(request.key)] != nil
+        var answer = stage(request, row, isTracked: isTracked)
+        answer.ordinal = command.ordinal
+        if wantsReply { replies.append(answer) }
     }
 
-    private func stage(
-        _ request: Request,
-        _ command: EntryCommand,
-        _ row: KnownRow,
-        isTracked: Bool,
-        wantsReply: Bool
-    ) {
+    /// Whether a row is there and not expired at the entry's time.
+    func isLive(_ row: KnownRow) -> Bool {
+        row.state == .present && !(row.expiresAt != 0 && row.expiresAt <= staged.loggedTime)
+    }
+
+    /// Decides one write and stages what it changes.
+    func stage(_ request: Request, _ row: KnownRow, isTracked: Bool) -> StagedReply {
         let time = staged.loggedTime
-        let isLive = row.state == .present && !(row.expiresAt != 0 && row.expiresAt <= time)
-        var answer = StagedReply(ordinal: command.ordinal, outcome: .done)
+        let isLive = isLive(row)
+        var answer = StagedReply(outcome: .done)
         var rowCount = 0
         arena.withUnsafeBytes { arena in
             let stored = row.state == .present ? StoredValue(row, in: arena) : nil
@@ -209,24 +226,41 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
                 if decision.returnsPrevious { answer.value = row.bytes }
             }
             guard !decision.change.isNone else { return }
-            withUnsafeTemporaryAllocation(byteCount: NewRow.scratchBytes, alignment: 1) { scratch in
-                let row = NewRow(decision.change, version: staged.revision + 1, scratch)
-                // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica.
-                let size = request.key.count + row.count + 24
-                guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
-                    answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
-                    answer.fault = note(
-                        ServiceError(.overloaded, "one log entry rewrites too many bytes of shard \(shard); retry")
-                    )
-                    return
+            if case .splice(let present, let bytes, let offset, let expiresAt) = decision.change {
+                splice(present, bytes, at: offset).withUnsafeBytes {
+                    rowCount = put(request.key, .set($0, .empty, expiresAt: expiresAt), &answer)
                 }
-                stagedBytes += size
-                write(request.key, row, &answer)
-                rowCount = row.count
+            } else {
+                rowCount = put(request.key, decision.change, &answer)
             }
         }
-        if isTracked, answer.changed { track(request.key, rowCount, answer) }
-        if wantsReply { replies.append(answer) }
+        if isTracked, answer.changed {
+            track(request.key, rowCount, answer)
+            // The new value is the answer.
+            if request.operation == .addDecimal { answer.value = known[BorrowedKey(request.key)]?.bytes }
+        }
+        return answer
+    }
+
+    /// Stages a row; returns how many bytes it has.
+    func put(_ key: UnsafeRawBufferPointer, _ change: Decision.Change, _ answer: inout StagedReply) -> Int {
+        withUnsafeTemporaryAllocation(byteCount: NewRow.scratchBytes, alignment: 1) { scratch in
+            let row = NewRow(change, version: staged.revision + 1, scratch)
+            // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica.
+            let size = key.count + row.count + 24
+            guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
+                answer = StagedReply(outcome: .failed)
+                answer.fault = note(Self.entryIsFull(shard))
+                return 0
+            }
+            stagedBytes += size
+            write(key, row, &answer)
+            return row.count
+        }
+    }
+
+    static func entryIsFull(_ shard: ShardID) -> ServiceError {
+        ServiceError(.overloaded, "one log entry rewrites too many bytes of shard \(shard); retry")
     }
 
     private func write(_ key: UnsafeRawBufferPointer, _ row: NewRow, _ answer: inout StagedReply) {
@@ -253,7 +287,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     }
 
     /// Remembers the row just written, for the commands that follow.
-    private func track(_ key: UnsafeRawBufferPointer, _ rowCount: Int, _ answer: StagedReply) {
+    func track(_ key: UnsafeRawBufferPointer, _ rowCount: Int, _ answer: StagedReply) {
         guard rowCount > 0 else {
             known[BorrowedKey(key)] = .absent
             return
@@ -268,12 +302,13 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     }
 
     private func reply(_ command: EntryCommand, failing code: ServiceError.Code, _ message: String) {
-        var answer = StagedReply(ordinal: command.ordinal, outcome: .failed)
+        var answer = StagedReply(outcome: .failed)
+        answer.ordinal = command.ordinal
         answer.fault = note(ServiceError(code, message))
         replies.append(answer)
     }
 
-    private func note(_ fault: ServiceError) -> Int {
+    func note(_ fault: ServiceError) -> Int {
         faults.append(fault)
         return faults.count - 1
     }
@@ -281,7 +316,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     // MARK: Present rows
 
     /// The row of a key as the commands so far left it; nil where it must be read first (then it is in `missing`).
-    private func present(_ key: UnsafeRawBufferPointer) throws(ApplyError) -> KnownRow? {
+    func present(_ key: UnsafeRawBufferPointer) throws(ApplyError) -> KnownRow? {
         if let row = known[BorrowedKey(key)], row.state != .unread { return row.state == .missing ? nil : row }
         let rowKey = TabletRows.key(key)
         let start = arena.count
@@ -309,7 +344,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
         return remember(key, try parseRow(from: start))
     }
 
-    private func remember(_ key: UnsafeRawBufferPointer, _ row: KnownRow) -> KnownRow {
+    func remember(_ key: UnsafeRawBufferPointer, _ row: KnownRow) -> KnownRow {
         known[BorrowedKey(key)] = row
         return row
     }
@@ -350,8 +385,8 @@ package struct FetchedRows: Sendable {
 }
 
 /// A reply that waits for `commit`; its value is in the arena.
-private struct StagedReply {
-    var ordinal: UInt32
+struct StagedReply {
+    var ordinal: UInt32 = 0
     var outcome: Reply.Outcome
     var version: UInt64 = 0
     var expiresAt: UInt64 = 0
@@ -362,10 +397,7 @@ private struct StagedReply {
     /// Whether the row was written or removed.
     var changed = false
 
-    init(ordinal: UInt32, outcome: Reply.Outcome) {
-        self.ordinal = ordinal
-        self.outcome = outcome
-    }
+    init(outcome: Reply.Outcome) { self.outcome = outcome }
 }
 
 /// The row that a change makes, in parts: a header, then the user's bytes; of a removal nothing.
@@ -381,11 +413,20 @@ private struct NewRow {
     var count: Int { header.count + first.count + second.count }
 
     /// How much room the header needs at most, a number included.
-    static let scratchBytes = TabletRows.headerBytesMax + 20
+    static let scratchBytes = TabletRows.headerBytesMax + 48
 
     init(_ change: Decision.Change, version: UInt64, _ scratch: UnsafeMutableRawBufferPointer) {
         switch change {
         case .none, .remove: break
+        case .splice: preconditionFailure("a splice is put together before it is written")
+        case .setDecimal(let number, let expiresAt):
+            self.expiresAt = expiresAt
+            var count = TabletRows.writeHeader(version: version, expiresAt: expiresAt, to: scratch)
+            for digit in number.text.utf8 {
+                scratch[count] = digit
+                count += 1
+            }
+            header = UnsafeRawBufferPointer(rebasing: scratch[..<count])
         case .set(let first, let second, let expiresAt):
             self.expiresAt = expiresAt
             self.first = first
@@ -405,7 +446,7 @@ private struct NewRow {
 }
 
 /// A row of the entry at hand; its bytes are in the arena.
-private struct KnownRow {
+struct KnownRow {
     var version: UInt64
     var expiresAt: UInt64
     var bytes: Range<Int>
@@ -426,7 +467,7 @@ private struct KnownRow {
         self.bytes = bytes
     }
 
-    private init(_ state: State) {
+    fileprivate init(_ state: State) {
         self.init(version: 0, expiresAt: 0, bytes: 0..<0)
         self.state = state
     }
@@ -439,7 +480,7 @@ private struct KnownRow {
 /// A key in the payload, to look up by its bytes.
 ///
 /// SAFETY: used only while the payload is borrowed; the dictionary is emptied before `prepare` returns.
-private struct BorrowedKey: Hashable {
+struct BorrowedKey: Hashable {
     let bytes: UnsafeRawBufferPointer
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
@@ -447,6 +488,16 @@ private struct BorrowedKey: Hashable {
     static func == (a: Self, b: Self) -> Bool { a.bytes.elementsEqual(b.bytes) }
 
     func hash(into hasher: inout Hasher) { hasher.combine(bytes: bytes) }
+}
+
+/// Bytes with others in the middle, zeros before those where they are too few.
+private func splice(_ present: UnsafeRawBufferPointer, _ bytes: UnsafeRawBufferPointer, at offset: Int) -> [UInt8] {
+    var value = [UInt8](present)
+    if value.count < offset + bytes.count {
+        value.append(contentsOf: repeatElement(0, count: offset + bytes.count - value.count))
+    }
+    value.withUnsafeMutableBytes { UnsafeMutableRawBufferPointer(rebasing: $0[offset...]).copyMemory(from: bytes) }
+    return value
 }
 
 extension StoredValue {

@@ -5,6 +5,9 @@ package import KVStorage
 //
 //   key     0x01 · user key                              a user's row
 //           0x00 · name                                  a row of the system's own
+//           0x00 · 's' · u64 session                     a session (big-endian, SessionRecord)
+//           0x00 · 'r' · u64 session · u64 sequence      the result of a request in a session (ReplyFormat)
+//           0x00 · 't' · token                           a token's result (TokenRecord)
 //   value   u8 flags · varint version [· varint expiry] · bytes
 //   flags   1 the expiry is there
 
@@ -104,4 +107,6 @@ package struct StoredValue {
 extension TabletMark.Flags {
     /// A row with an expiry was written at some time: without this flag there is nothing to sweep.
     package static let holdsExpiries = TabletMark.Flags(rawValue: 2)
+    /// A session or a token was recorded at some time: without this flag there is none to sweep.
+    package static let holdsRecords = TabletMark.Flags(rawValue: 4)
 }

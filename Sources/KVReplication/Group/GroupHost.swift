@@ -24,6 +24,9 @@ package final class GroupHost: @unchecked Sendable {
     /// Asks for the end of the turn.
     package let turnEnd: TurnEnd
 
+    /// Where the time of requests goes.
+    package var timings = GroupTimings(slowNanoseconds: 0)
+
     private var work: [NodeLogWork] = []
 
     /// Queues a write of the log for the end of the turn, after the messages have left: followers then work while this node does.

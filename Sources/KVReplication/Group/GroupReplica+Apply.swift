@@ -22,6 +22,7 @@ extension GroupReplica {
             bytes += entry.size
             applyQueue.removeFirst()
             core.applied(through: entry.index)
+            clockApplied(entry)
             evictOldEntries(entry)
             observer?.entryApplied(self, AppliedEntry(entry))
         }
@@ -102,6 +103,7 @@ extension GroupReplica {
         while stopReason == nil, let batch = reads.takeServable(applied: core.applied) {
             let now = host.clock.wallMilliseconds
             batch.visit { request, origin in serve(request, origin: origin, now: now) }
+            clockReads(batch)
         }
         barriers.pass(applied: core.applied)
         if !readsForTime.isEmpty { retryReadsForTime() }

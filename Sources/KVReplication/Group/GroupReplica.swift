@@ -37,6 +37,7 @@ package final class GroupReplica: @unchecked Sendable {
     var proposals: Proposals
     var reads = PendingReads()
     var barriers = Barriers()
+    var entryClock = EntryClock()
     var applyQueue: Deque<Entry> = []
     /// Whether a snapshot is being put in place.
     var isInstalling = false
@@ -60,6 +61,8 @@ package final class GroupReplica: @unchecked Sendable {
     /// Where the newest command to the controller of the node's own accord stands.
     var ownControl: (term: Term, index: LogIndex) = (0, 0)
     var sweptShards = 0
+    /// The last piece had many expired keys: the same shard is next.
+    var sweepFoundMany = false
     var sweepers: [ShardID: Sweeper] = [:]
     /// The newest write that is durable here.
     private var durableTicket: UInt64 = 0
@@ -149,6 +152,14 @@ package final class GroupReplica: @unchecked Sendable {
     package private(set) var damagedEntriesReceived: UInt64 = 0
     /// How many messages the core refused.
     package private(set) var strayMessages: UInt64 = 0
+    /// In how many ticks nothing was proposed because storage is behind.
+    package private(set) var stalledTicks: UInt64 = 0
+    /// How many elections this replica began.
+    package internal(set) var electionsBegun: UInt64 = 0
+    /// How often it heard of another leader than before.
+    package internal(set) var leaderChanges: UInt64 = 0
+    /// The leader that it last heard of.
+    var lastLeader: ReplicaID?
 
     /// The connection to the leader was closed by its end: its process is gone or stopping.
     ///
@@ -208,6 +219,7 @@ package final class GroupReplica: @unchecked Sendable {
     func noteStorage() {
         isStorageFull = host.log.isDiskFull || machine.tablets.contains { $0.tablet.isDiskFull }
         isStorageBehind = machine.tablets.contains { $0.tablet.pressure >= 1 }
+        if isStorageBehind { stalledTicks += 1 }
     }
 
     private var diskFullError: ServiceError {
@@ -240,6 +252,7 @@ package final class GroupReplica: @unchecked Sendable {
             do {
                 let place = try propose(.commands, payload)
                 proposals.wait(filled, index: place.index, term: place.term)
+                clockProposal(filled, index: place.index, term: place.term)
             } catch {
                 proposals.forget(bytes: filled.bytes)
                 for origin in filled.origins {
@@ -260,7 +273,7 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     private func beginReadRound() {
-        let context = reads.beginRound()
+        let context = reads.beginRound(now: host.clock.monotonicNanoseconds)
         do {
             try core.readIndex(context: context)
         } catch {
@@ -276,9 +289,10 @@ package final class GroupReplica: @unchecked Sendable {
             for message in effects.messagesNow { send(message) }
             persist()
             hold()
+            clockCommit()
             for entry in effects.entriesToApply { applyQueue.append(entry) }
             for read in effects.readsReady where !barriers.confirm(read.context, at: read.index) {
-                reads.confirm(read.context, at: read.index)
+                reads.confirm(read.context, at: read.index, now: host.clock.monotonicNanoseconds)
             }
             for context in effects.readsFailed where !barriers.fail(context, leadershipLost) {
                 returnToRouter(reads.takeRound(context))
@@ -303,10 +317,11 @@ package final class GroupReplica: @unchecked Sendable {
     private func persist() {
         guard effects.needsPersisting else { return }
         let ticket = effects.ticket
+        let last = effects.entries.last?.index
         logWritesInFlight += 1
         host.queue(
             NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
-                self?.logWritten(ticket)
+                self?.logWritten(ticket, through: last)
             }
         )
     }
@@ -321,9 +336,10 @@ package final class GroupReplica: @unchecked Sendable {
         }
     }
 
-    private func logWritten(_ ticket: UInt64) {
+    private func logWritten(_ ticket: UInt64, through last: LogIndex?) {
         logWritesInFlight -= 1
         guard stopReason == nil else { return }
+        if let last { entryClock.sync(through: last, began: host.log.lastWrite.began, ended: host.log.lastWrite.ended) }
         precondition(ticket > durableTicket, "ticket \(ticket) after \(durableTicket)")
         durableTicket = ticket
         core.persisted(ticket: ticket)
@@ -362,6 +378,7 @@ package final class GroupReplica: @unchecked Sendable {
         let now = KnownRole(role: core.role, term: core.term, leader: core.leader)
         guard now != known else { return }
         let wasLeader = known.role == .leader
+        countElection(from: known, to: now)
         known = now
         if wasLeader, now.role != .leader { giveBack() }
         if core.leader != nil {

@@ -18,6 +18,11 @@ struct PendingReads {
     struct Batch {
         var bytes: [UInt8] = []
         var items: [Item] = []
+        /// When its round began and ended, in monotonic nanoseconds.
+        var began: UInt64 = 0
+        var confirmed: UInt64 = 0
+        /// The index that it waits for.
+        var index: LogIndex = 0
 
         mutating func add(_ request: RoutedRequest, origin: Origin) {
             items.append(
@@ -70,16 +75,19 @@ struct PendingReads {
     }
 
     /// Begins a round with all reads that wait for one; returns its number.
-    mutating func beginRound() -> UInt64 {
+    mutating func beginRound(now: UInt64) -> UInt64 {
         let context = makeContext()
+        filling.began = now
         rounds[context] = filling
         filling = Batch()
         return context
     }
 
     /// A round ended well: its reads may be served once `index` is applied.
-    mutating func confirm(_ context: UInt64, at index: LogIndex) {
-        guard let batch = rounds.removeValue(forKey: context) else { return }
+    mutating func confirm(_ context: UInt64, at index: LogIndex, now: UInt64) {
+        guard var batch = rounds.removeValue(forKey: context) else { return }
+        batch.confirmed = now
+        batch.index = index
         confirmed.append((index, batch))
     }
 

@@ -37,6 +37,10 @@ final class LogLane: @unchecked Sendable {
         var done: [Done] = []
         /// Segments that were begun, with the position of their first byte; all their opening records are durable.
         var begun: [(number: UInt32, start: UInt64)] = []
+        /// When its write began, when the system had taken it, and when it was durable, in monotonic nanoseconds.
+        var times: (began: UInt64, written: UInt64, synced: UInt64) = (0, 0, 0)
+        /// How many bytes it added to the log.
+        var bytes: UInt64 = 0
         /// Whether everything in it is durable.
         var isSynced = false
         var end: UInt64 = 0
@@ -116,6 +120,7 @@ final class LogLane: @unchecked Sendable {
             return taken
         }
         var batch = Batch()
+        batch.times.began = now
         let encodedCount = encode(taken, &batch)
         settle(&batch)
         let waiting = taken[encodedCount...]
@@ -242,6 +247,8 @@ final class LogLane: @unchecked Sendable {
         try writer.append(.segmentState, NodeLogFormat.encodeSegmentState(states))
     }
 
+    private var now: UInt64 { options.clock?.monotonicNanoseconds ?? 0 }
+
     /// One write and one sync for all that was framed.
     private func settle(_ batch: inout Batch) {
         guard !hasFailed, !isClosed else {
@@ -258,7 +265,11 @@ final class LogLane: @unchecked Sendable {
                 report(batch)
                 batch = Batch()
             }
+            batch.bytes = writer.position - writer.durablePosition
+            try writer.flush()
+            batch.times.written = now
             try writer.sync()
+            batch.times.synced = now
             batch.isSynced = true
             syncCount += 1
         } catch {

@@ -157,7 +157,7 @@ private final class WeakNodeLog: @unchecked Sendable {
 }
 
 /// Puts what the records say together, in their order.
-private struct LogReplay {
+struct LogReplay {
     var groups: [GroupID: GroupLogIndex] = [:]
     var segments = NodeLogSegments()
 
@@ -174,7 +174,7 @@ private struct LogReplay {
         }
     }
 
-    private mutating func apply(_ record: LogRecord) throws(DecodingError) {
+    mutating func apply(_ record: LogRecord) throws(DecodingError) {
         var reader = ByteReader(record.payload)
         switch record.kind {
         case .raftEntries:

@@ -63,21 +63,13 @@ extension NodeLog {
     }
 
     private func readPlan(_ group: GroupID, from low: LogIndex, to high: LogIndex) -> EntryReadPlan? {
-        guard let index = groups[group], low >= index.firstIndex, low <= index.lastIndex, low < high else { return nil }
-        let end = min(high, index.lastIndex + 1)
-        var steps: [EntryReadPlan.Step] = []
-        var next = low
-        while next < end {
-            guard let (place, through) = index.place(for: next) else { return nil }
-            steps.append(.init(from: next, through: min(through, end - 1), place: place.record))
-            next = through + 1
-        }
-        return EntryReadPlan(fileSystem: fileSystem, directory: directory, group: group, steps: steps)
+        guard let index = groups[group] else { return nil }
+        return EntryReadPlan(fileSystem, directory: directory, group: group, index: index, from: low, to: high)
     }
 }
 
 /// Where to read entries, made on the home scheduler and carried out on any thread.
-private struct EntryReadPlan: Sendable {
+struct EntryReadPlan: Sendable {
     struct Step: Sendable {
         let from: LogIndex
         let through: LogIndex
@@ -88,6 +80,30 @@ private struct EntryReadPlan: Sendable {
     let directory: String
     let group: GroupID
     let steps: [Step]
+
+    /// A plan for the entries from `low` up to but not including `high`, as far as there are; nil where `low` is not there.
+    init?(
+        _ fileSystem: any FileSystem,
+        directory: String,
+        group: GroupID,
+        index: GroupLogIndex,
+        from low: LogIndex,
+        to high: LogIndex
+    ) {
+        guard low >= index.firstIndex, low <= index.lastIndex, low < high else { return nil }
+        let end = min(high, index.lastIndex + 1)
+        var steps: [Step] = []
+        var next = low
+        while next < end {
+            guard let (place, through) = index.place(for: next) else { return nil }
+            steps.append(Step(from: next, through: min(through, end - 1), place: place.record))
+            next = through + 1
+        }
+        self.fileSystem = fileSystem
+        self.directory = directory
+        self.group = group
+        self.steps = steps
+    }
 
     func forEachEntry(_ body: (Entry) throws(LogReadError) -> Bool) throws(LogReadError) {
         var reader: LogSegmentReader?

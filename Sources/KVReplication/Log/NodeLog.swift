@@ -15,6 +15,8 @@ package struct NodeLogOptions: Sendable {
     package var idleMarkNanoseconds: UInt64 = 25_000_000
     /// How long the node waits before it tries again to make a segment for which there was no room.
     package var retryNanoseconds: UInt64 = 500_000_000
+    /// By what the time of writes and syncs is taken; without one it counts as none.
+    package var clock: (any Clock)?
     /// A planted bug for the simulator's own test: completions run before the sync.
     ///
     /// Never on in a server.
@@ -114,6 +116,10 @@ package final class NodeLog: @unchecked Sendable {
     package private(set) var batchCount = 0
     /// How many pieces of work became durable.
     package private(set) var workCount = 0
+    /// What writing costs.
+    package private(set) var timings = LogTimings()
+    /// When the write whose completions run now began and ended, in monotonic nanoseconds.
+    package private(set) var lastWrite: (began: UInt64, ended: UInt64) = (0, 0)
 
     let fileSystem: any FileSystem
     let directory: String
@@ -273,6 +279,8 @@ package final class NodeLog: @unchecked Sendable {
         segments.extend(to: batch.end)
         if batch.isSynced {
             batchCount += 1
+            timings.record(batch)
+            lastWrite = (batch.times.began, batch.times.synced)
             for (number, _) in batch.begun { segments.opened(number) }
             note(batch)
         }

@@ -15,6 +15,7 @@ final class DurableState<State: Sendable>: @unchecked Sendable {
     private let write: @Sendable (State) throws -> Void
     private var waiting: [Completion] = []
     private var isWriting = false
+    private var last: (work: @Sendable () -> Void, completion: @Sendable () -> Void)?
 
     /// A state that is durable as it is; `write` returns after the state is on stable storage.
     init(
@@ -36,8 +37,15 @@ final class DurableState<State: Sendable>: @unchecked Sendable {
         writeNext()
     }
 
+    /// Runs `work` on a worker after every change so far is written, and then `completion` on the home scheduler.
+    func finish(_ work: @escaping @Sendable () -> Void, completion: @escaping @Sendable () -> Void) {
+        last = (work, completion)
+        writeNext()
+    }
+
     private func writeNext() {
-        guard !isWriting, !waiting.isEmpty else { return }
+        guard !isWriting else { return }
+        guard !waiting.isEmpty else { return runLast() }
         isWriting = true
         let completions = waiting
         waiting = []
@@ -55,6 +63,15 @@ final class DurableState<State: Sendable>: @unchecked Sendable {
                 for completion in completions { completion(failure) }
                 writeNext()
             }
+        }
+    }
+
+    private func runLast() {
+        guard let (work, completion) = last else { return }
+        last = nil
+        workers.submit { [home] in
+            work()
+            home.execute(completion)
         }
     }
 }

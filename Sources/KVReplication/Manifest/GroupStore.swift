@@ -31,6 +31,7 @@ package final class GroupStore: @unchecked Sendable {
     /// The group's directory.
     package let directory: String
     private let durable: DurableState<GroupManifestState>
+    private let file: ManifestFile
 
     /// The state as it was last changed.
     package var state: GroupManifestState { durable.state }
@@ -62,7 +63,8 @@ package final class GroupStore: @unchecked Sendable {
             // Also where it is not new: the process that made it may have ended before this.
             try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
             try removeStrays(directory, state, fileSystem)
-            return GroupStore(directory, DurableState(state, workers: workers, home: home) { try file.append($0) })
+            let durable = DurableState(state, workers: workers, home: home) { try file.append($0) }
+            return GroupStore(directory, durable, file)
         } catch let failure as Failure {
             throw failure
         } catch let error as FileError {
@@ -72,9 +74,10 @@ package final class GroupStore: @unchecked Sendable {
         }
     }
 
-    private init(_ directory: String, _ durable: DurableState<GroupManifestState>) {
+    private init(_ directory: String, _ durable: DurableState<GroupManifestState>, _ file: ManifestFile) {
         self.directory = directory
         self.durable = durable
+        self.file = file
     }
 
     /// Changes the state in one synced edit.
@@ -85,6 +88,14 @@ package final class GroupStore: @unchecked Sendable {
         completion: @escaping @Sendable ((any Error)?) -> Void
     ) {
         durable.change(body, completion: completion)
+    }
+
+    /// Ends the manifest cleanly once every change so far is written, so that damage to any byte of it shows.
+    ///
+    /// `completion` is called on the home scheduler. A failure is nobody's business: what was changed is durable, and the next opening
+    /// writes the file anew.
+    package func close(completion: @escaping @Sendable () -> Void) {
+        durable.finish({ [file] in file.close() }, completion: completion)
     }
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> GroupManifestState {
@@ -137,11 +148,19 @@ private final class ManifestFile: @unchecked Sendable {
         do {
             try writer.append(.groupEdit, state.encoded)
             try writer.sync()
+            // From now on damage to this record is not taken for a torn tail.
+            try writer.markSynced()
             recordCount += 1
         } catch {
             self.writer = nil
             throw error
         }
+    }
+
+    /// Ends the file; what failed before ended it already.
+    func close() {
+        do throws(LogError) { try writer?.close() } catch {}
+        writer = nil
     }
 
     /// Writes a new file with one record and puts it in the old one's place.
@@ -153,6 +172,7 @@ private final class ManifestFile: @unchecked Sendable {
         let fresh = try LogWriter.create(fileSystem, path: temporary)
         try fresh.append(.groupEdit, state.encoded)
         try fresh.sync()
+        try fresh.markSynced()
         try fileSystem.rename(temporary, to: path)
         try fileSystem.synchronizeDirectory(directory)
         writer = fresh

@@ -24,6 +24,12 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     private var lastTransfer: UInt64
     /// How many snapshots were installed here.
     package private(set) var installedCount: UInt64 = 0
+    /// How many snapshots were sent and installed there.
+    package private(set) var sentCount: UInt64 = 0
+    /// How many transfers to others were given up or refused.
+    package private(set) var failedCount: UInt64 = 0
+    /// How many transfers are under way, from here and to here.
+    package var transferCount: Int { outgoing.count + preparing.count + incoming.count }
 
     /// A transfer on which nothing moved for this long is given up.
     private static let patienceNanoseconds: UInt64 = 15_000_000_000
@@ -97,6 +103,7 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     private func end(_ target: Target, _ group: GroupReplica?, _ replica: ReplicaID?, succeeded: Bool) {
         guard let sender = outgoing.removeValue(forKey: target) else { return }
         replicas[target] = nil
+        if succeeded { sentCount += 1 } else { failedCount += 1 }
         sender.end()
         let (fileSystem, folder) = (fileSystem, sender.folder)
         // A folder that cannot be removed now is removed when the group is opened.

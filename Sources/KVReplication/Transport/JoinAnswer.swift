@@ -122,7 +122,9 @@ package struct JoinAnswer: Sendable, Equatable {
         }
         for _ in 0..<(try readCount(&reader)) {
             let group = try reader.readVarint()
-            guard let group = UInt32(exactly: group) else { throw .invalid(offset: reader.offset, what: "group \(group)") }
+            guard let group = UInt32(exactly: group) else {
+                throw .invalid(offset: reader.offset, what: "group \(group)")
+            }
             let replica = try reader.readVarint()
             guard replica > 0, replica < 1 << 62 else {
                 throw .invalid(offset: reader.offset, what: "replica \(replica)")

@@ -69,7 +69,7 @@ final class TableFile: Sendable {
     }
 
     deinit {
-        if obsolete.load(ordering: .acquiring) { environment.obsolete.add(metadata.number) }
+        if obsolete.load(ordering: .acquiring) { environment.obsolete.add(metadata) }
     }
 
     /// Lets the file be removed once nobody reads it.
@@ -151,18 +151,18 @@ final class TableEnvironment: Sendable {
     }
 }
 
-/// The numbers of table files that nobody reads any more and that may be removed.
+/// The table files that nobody reads any more and that may be removed.
 final class ObsoleteFiles: Sendable {
-    private let numbers = Mutex<[UInt64]>([])
+    private let files = Mutex<[(number: UInt64, uid: UInt64)]>([])
 
-    func add(_ number: UInt64) { numbers.withLock { $0.append(number) } }
+    func add(_ metadata: TableMetadata) { files.withLock { $0.append((metadata.number, metadata.uid)) } }
 
-    var hasAny: Bool { numbers.withLock { !$0.isEmpty } }
+    var hasAny: Bool { files.withLock { !$0.isEmpty } }
 
-    func takeAll() -> [UInt64] {
-        numbers.withLock { numbers in
-            defer { numbers = [] }
-            return numbers
+    func takeAll() -> [(number: UInt64, uid: UInt64)] {
+        files.withLock { files in
+            defer { files = [] }
+            return files
         }
     }
 }

@@ -18,23 +18,20 @@ struct CompactionPlan {
 ///    score of at least 1 wins.
 /// 2. Level 0: every table of it goes to the base level at once. Deeper: the table with the least overlap below for
 ///    its size.
-/// 3. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and
+/// 3. Where no level is over its target: tables with many deletions, for the space these free.
+/// 4. The output level's overlapping tables join; so all versions of a key that lie at or above the output level and
 ///    are older than an input are either inputs or still above it.
 struct CompactionPicker {
     let options: TabletOptions
 
-    func plan(_ version: Version) -> CompactionPlan? {
-        let targets = LevelTargets(
-            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
-            base: options.baseLevelBytes,
-            multiplier: options.levelMultiplier
-        )
+    func plan(_ version: Version, oldestSnapshot: UInt64? = nil, isQuiet: Bool = false) -> CompactionPlan? {
+        let targets = targets(version)
         var best: (score: Double, level: Int)?
         for level in 0..<(Version.levelCount - 1) {
             let score = self.score(version, level, targets)
             if score >= 1, score > best?.score ?? 0 { best = (score, level) }
         }
-        guard let best else { return nil }
+        guard let best else { return planReclaiming(version, oldestSnapshot: oldestSnapshot, isQuiet: isQuiet) }
         return best.level == 0 ? levelZero(version, targets.baseLevel) : deeper(version, best.level)
     }
 
@@ -46,12 +43,7 @@ struct CompactionPicker {
             return nil
         }
         if level == 0 {
-            let targets = LevelTargets(
-                sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
-                base: options.baseLevelBytes,
-                multiplier: options.levelMultiplier
-            )
-            return levelZero(version, targets.baseLevel)
+            return levelZero(version, targets(version).baseLevel)
         }
         return deeper(version, level)
     }
@@ -62,7 +54,15 @@ struct CompactionPicker {
         return Double(version.levels[level].bytes) / Double(targets.targets[level])
     }
 
-    private func levelZero(_ version: Version, _ baseLevel: Int) -> CompactionPlan {
+    func targets(_ version: Version) -> LevelTargets {
+        LevelTargets(
+            sizes: version.levels.enumerated().map { $0 == 0 ? 0 : $1.bytes },
+            base: options.baseLevelBytes,
+            multiplier: options.levelMultiplier
+        )
+    }
+
+    func levelZero(_ version: Version, _ baseLevel: Int) -> CompactionPlan {
         make(version, 0, baseLevel, version.levels[0].files)
     }
 
@@ -85,7 +85,7 @@ struct CompactionPicker {
         return best.map { make(version, level, level + 1, [$0.file]) }
     }
 
-    private func make(_ version: Version, _ level: Int, _ outputLevel: Int, _ inputs: [TableFile]) -> CompactionPlan {
+    func make(_ version: Version, _ level: Int, _ outputLevel: Int, _ inputs: [TableFile]) -> CompactionPlan {
         var smallest = inputs[0].metadata.smallest
         var largest = inputs[0].metadata.largest
         for file in inputs.dropFirst() {

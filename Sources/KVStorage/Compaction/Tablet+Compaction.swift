@@ -6,7 +6,7 @@ extension Tablet {
     /// On a worker; one at a time.
     func runCompaction() {
         let work = background.withLock { state -> (CompactionPlan, Version, UInt64)? in
-            let plan = picker.plan(state.version) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
+            let plan = plan(state) ?? (state.compactsAll ? picker.planForced(state.version) : nil)
             guard !state.isClosing, let plan else {
                 state.isCompacting = false
                 return nil
@@ -36,15 +36,24 @@ extension Tablet {
         }
     }
 
-    /// Compacts everything into one level (the last that holds data, or the base) and then calls `completion`.
+    /// Compacts everything into one level (the last that holds data, or the base), what was sealed before included, and
+    /// then calls `completion`.
     ///
     /// For tests and tools.
     package func compactAll(_ completion: @escaping @Sendable (Result<Void, StorageError>) -> Void) {
-        background.withLock { state in
-            state.compactsAll = true
-            state.compactAllWaiters.append(completion)
+        let last = background.withLock { $0.sealed.last?.id ?? 0 }
+        awaitFlushed(through: last) { [weak self] result in
+            guard let self else { return completion(.failure(.closed)) }
+            if case .failure(let error) = result { return completion(.failure(error)) }
+            // A damaged tablet compacts no more.
+            let damage = self.background.withLock { state -> StorageError? in
+                if case .damaged(let error) = state.state { return error }
+                state.compactsAll = true
+                state.compactAllWaiters.append(completion)
+                return nil
+            }
+            if let damage { completion(.failure(damage)) } else { self.scheduleWork() }
         }
-        scheduleWork()
     }
 
     private func rewrite(
@@ -121,6 +130,7 @@ extension Tablet {
     private func compactionInstalled(_ result: Result<Void, StorageError>) {
         background.withLock { $0.isCompacting = false }
         if case .failure = result { counters.failures.add(1, ordering: .relaxed) }
+        noteRoom()
         scheduleWork()
     }
 

@@ -52,6 +52,9 @@ final class SnapshotRegistry: Sendable {
         }
     }
 
+    /// The oldest; nil where there is none.
+    var oldest: UInt64? { counts.withLock { $0.keys.min() } }
+
     /// Rising, each once.
     var sequences: [UInt64] { counts.withLock { $0.keys.sorted() } }
 }

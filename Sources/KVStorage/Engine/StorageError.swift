@@ -18,6 +18,10 @@ package enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
     case batchTooLong(bytes: Int, bytesMax: Int)
     /// The tablet takes no writes any more; the text says why and what to do.
     case readOnly(String)
+    /// Finished tables are being taken in, and nothing is written meanwhile: try again later.
+    case ingesting
+    /// Finished tables do not fit the tablet; the text says why.
+    case invalidIngest(String)
     /// The tablet is closed or has failed to open.
     case closed
 
@@ -31,6 +35,8 @@ package enum StorageError: Error, Equatable, Sendable, CustomStringConvertible {
         case .memtablesFull: "memtables are full: flushing does not keep up; retry"
         case .batchTooLong(let bytes, let bytesMax): "batch of \(bytes) bytes, at most \(bytesMax) are taken"
         case .readOnly(let why): "read-only: \(why)"
+        case .ingesting: "finished tables are being taken in; retry"
+        case .invalidIngest(let why): "the tables cannot be taken in: \(why); make them again"
         case .closed: "the tablet is closed"
         }
     }

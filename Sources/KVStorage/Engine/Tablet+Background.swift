@@ -52,14 +52,29 @@ extension Tablet {
     private func wantsCompaction(_ state: borrowing BackgroundState) -> Bool {
         if case .damaged = state.state { return false }
         if state.compactsAll { return true }
-        return options.compactsAutomatically && picker.plan(state.version) != nil
+        return options.compactsAutomatically && plan(state) != nil
+    }
+
+    /// What to compact now.
+    func plan(_ state: borrowing BackgroundState) -> CompactionPlan? {
+        let quietNanoseconds = options.clock.monotonicNanoseconds &- state.sealedAtNanoseconds
+        return picker.plan(
+            state.version,
+            oldestSnapshot: snapshots.oldest,
+            isQuiet: quietNanoseconds >= options.reclaimAgeNanoseconds
+        )
     }
 
     /// Retries what failed and is due, and removes files that nobody reads any more.
     ///
+    /// Gives freed memory back to the system.
+    ///
     /// Call it now and then (a second is often enough). Any thread.
     package func maintain() {
         scheduleWork()
+        options.shared.trimArenas(options.clock.monotonicNanoseconds)
+        if options.shared.ballast?.isPresent == false { options.workers.submit { self.restoreBallast() } }
+        if options.shared.shouldTrim() { options.workers.submit { SharedResources.trim() } }
         if environment.obsolete.hasAny { options.workers.submit { self.removeObsoleteFiles() } }
     }
 
@@ -80,6 +95,7 @@ extension Tablet {
             return
         }
         for waiter in waiters { waiter.completion(.failure(.closed)) }
+        noteRoom()
         scheduleWork()
     }
 
@@ -95,6 +111,7 @@ extension Tablet {
             }
             return (state.closeCompletion, state.installs, state.compactAllWaiters)
         }
+        noteRoom()
         for install in pending { install.completion(.failure(.closed)) }
         for waiter in compactAll { waiter(.failure(.closed)) }
         completion?()
@@ -110,7 +127,10 @@ extension Tablet {
     }
 
     func removeObsoleteFiles() {
-        for number in environment.obsolete.takeAll() { environment.removeTable(number) }
+        let obsolete = environment.obsolete.takeAll()
+        if obsolete.isEmpty { return }
+        for file in obsolete { environment.removeTable(file.number) }
+        options.shared.forgetBlocks(of: Set(obsolete.map(\.uid)))
     }
 
     /// Changes the state and says so; the worse of two states stays.
@@ -123,7 +143,10 @@ extension Tablet {
             if case .readOnly = next { self.refusesWrites.store(true, ordering: .releasing) }
             return true
         }
-        if isNew { options.onStateChange?(next) }
+        if isNew {
+            options.onStateChange?(next)
+            noteRoom()
+        }
     }
 }
 

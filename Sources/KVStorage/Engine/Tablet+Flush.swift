@@ -36,12 +36,15 @@ extension Tablet {
             makeNumber: { self.makeFileNumber() },
             isCancelled: { self.isClosing }
         )
+        let held = snapshots.sequences
+        // A snapshot taken from here on sees all of a sealed memtable.
+        let newestOnly = !held.contains { $0 < memtable.lastSequence }
         let rules = DropRules(
-            snapshots: snapshots.sequences,
+            snapshots: held,
             ranges: memtable.rangeTombstones ?? RangeTombstoneSet([]),
             below: nil
         )
-        return try writing.run(MergeCursor(memtables: [memtable], runs: []), rules)
+        return try writing.run(MergeCursor(memtables: [memtable], runs: [], newestOnly: newestOnly), rules)
     }
 
     private func install(_ memtable: Memtable, _ tables: [TableMetadata]) {
@@ -75,28 +78,53 @@ extension Tablet {
         }
         // Only now may the next flush start: marks are told in order.
         background.withLock { $0.isFlushing = false }
+        noteRoom()
         scheduleWork()
     }
 
     private func flushFailed(_ error: StorageError) {
         counters.failures.add(1, ordering: .relaxed)
-        let now = options.clock.monotonicNanoseconds
+        let retryAt = nextTry(after: error)
         background.withLock { state in
             state.isFlushing = false
-            state.retryAt = now + options.retryNanoseconds
+            state.retryAt = retryAt
         }
         if error.isNoSpace { enter(.diskFull) } else if error != .closed { enter(.retrying(error)) }
         scheduleWork()
     }
 
-    /// Work succeeded: what was passing has passed.
+    /// When to try again: at once where the ballast made room, else later each time.
+    func nextTry(after error: StorageError) -> UInt64 {
+        let now = options.clock.monotonicNanoseconds
+        if error.isNoSpace, options.shared.ballast?.release() == true { return now }
+        return background.withLock { state in
+            defer { state.failuresInRow += 1 }
+            return now + options.retryNanoseconds << min(UInt64(state.failuresInRow), Self.backOffMax)
+        }
+    }
+
+    /// The wait between tries doubles so many times: eight seconds where it starts with one.
+    private static let backOffMax: UInt64 = 3
+
+    /// Work succeeded: what was passing has passed, but for a full disk that has no room to spare yet.
     func recover() {
+        background.withLock { $0.failuresInRow = 0 }
+        if state == .diskFull, options.shared.ballast?.isReleased == true { return }
         let isNew = background.withLock { state -> Bool in
             guard state.state != .healthy, state.state.isPassing else { return false }
             state.state = .healthy
             return true
         }
-        if isNew { options.onStateChange?(.healthy) }
+        if isNew {
+            options.onStateChange?(.healthy)
+            noteRoom()
+        }
+    }
+
+    /// Makes the ballast, or makes it again; then a full disk is one no more.
+    func restoreBallast() {
+        guard let ballast = options.shared.ballast, ballast.restore(), isDiskFull else { return }
+        if background.withLock({ $0.failuresInRow == 0 }) { recover() }
     }
 
     // MARK: Installing
@@ -161,10 +189,10 @@ extension Tablet {
         counters.failures.add(1, ordering: .relaxed)
         if error.isNoSpace {
             // The edit stays at the head of the queue and is tried again.
-            let now = options.clock.monotonicNanoseconds
+            let retryAt = nextTry(after: error)
             background.withLock { state in
                 state.isInstalling = false
-                state.retryAt = now + options.retryNanoseconds
+                state.retryAt = retryAt
             }
             enter(.diskFull)
             scheduleWork()
@@ -207,6 +235,8 @@ extension Tablet {
             if let sequence = install.edit.lastSequence { state.durableSequence = sequence }
             if let logNumber = install.edit.logNumber { state.logNumber = max(state.logNumber, logNumber) }
             publishView(state, active: state.active)
+            // With the lock held: no view in which a compaction took these tables up comes before.
+            if let sequence = install.visibleSequence { visible.store(sequence, ordering: .releasing) }
             state.installs.removeFirst()
             guard let id = install.memtable?.id else { return [] }
             let ready = state.flushWaiters.filter { $0.memtableID <= id }

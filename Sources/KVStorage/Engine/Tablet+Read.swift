@@ -16,11 +16,12 @@ extension Tablet {
         let view = currentView
         let sequence = snapshot?.sequence ?? visible.load(ordering: .acquiring)
         let seekTag = EntryTag.seek(sequence)
+        let hash = hashKey(key)
         var cover: UInt64 = 0
         for memtable in view.memtables {
             if let ranges = memtable.rangeTombstones { cover = max(cover, ranges.newestCovering(key, at: sequence)) }
-            let node = memtable.list.firstNotBefore(key, seekTag)
-            if node != 0, compareBytes(memtable.list.key(node), key) == 0 {
+            let node = memtable.list.find(key, hash, seekTag)
+            if node != 0 {
                 let tag = memtable.list.tag(node)
                 if EntryTag.kind(tag) != EntryKind.put || EntryTag.sequence(tag) < cover { return body(.absent) }
                 let value = memtable.list.value(node)
@@ -29,7 +30,7 @@ extension Tablet {
             if cover > 0 { return body(.absent) }
         }
         do throws(StorageError) {
-            return try search(view.version, key, seekTag, cover: cover, memoryOnly: memoryOnly, body)
+            return try search(view.version, key, hash, seekTag, cover: cover, memoryOnly: memoryOnly, body)
         } catch {
             noteReadError(error)
             throw error
@@ -39,12 +40,12 @@ extension Tablet {
     private func search<R>(
         _ version: Version,
         _ key: ByteView,
+        _ hash: UInt64,
         _ seekTag: UInt64,
         cover: UInt64,
         memoryOnly: Bool,
         _ body: (GetResult) -> R
     ) throws(StorageError) -> R {
-        let hash = hashKey(key)
         let sequence = EntryTag.sequence(seekTag)
         for number in 0..<Version.levelCount {
             let level = version.levels[number]
@@ -120,9 +121,29 @@ extension Tablet {
         )
     }
 
+    /// A cursor over the keys that begin with `prefix`, as of `snapshot` or now.
+    ///
+    /// As the other `makeIterator`.
+    package func makeIterator(
+        _ snapshot: Snapshot? = nil,
+        prefix: [UInt8],
+        fillCache: Bool = true
+    ) throws(StorageError) -> TabletIterator {
+        try makeIterator(snapshot, lower: prefix, upper: KeyPrefix.end(of: prefix), fillCache: fillCache)
+    }
+
     /// A read met bytes that are not what was written: the tablet says so from now on.
     func noteReadError(_ error: StorageError) {
         guard case .corruption = error else { return }
         enter(.damaged(error))
+    }
+}
+
+/// Bounds of the keys that begin alike.
+enum KeyPrefix {
+    /// The first key after all that begin with `prefix`; nil where none is.
+    static func end(of prefix: [UInt8]) -> [UInt8]? {
+        guard let last = prefix.lastIndex(where: { $0 < 0xff }) else { return nil }
+        return Array(prefix[..<last]) + [prefix[last] + 1]
     }
 }

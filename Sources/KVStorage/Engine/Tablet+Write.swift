@@ -10,42 +10,76 @@ extension Tablet {
     /// - Throws: `batchTooLong`, `memtablesFull`, `readOnly`, `closed`, and in the log mode `file`; nothing was
     ///   applied then.
     package func write(_ batch: borrowing WriteBatch, mark: TabletMark) throws(StorageError) {
+        try checkLength(batch.byteCount)
+        try batch.withStaged { (staged) throws(StorageError) in
+            try prepare(memtableBytes: staged.memtableBytes)
+            try log(staged, after: 0, mark: mark)
+            try makeLogged()
+            apply(staged, firstSequence: visible.load(ordering: .relaxed) + 1, mark: mark)
+        }
+        sealIfFull()
+    }
+
+    // A write in its steps; `CommitQueue` takes each once for many batches, so that one sync covers them all.
+
+    /// - Throws: `batchTooLong`.
+    func checkLength(_ byteCount: Int) throws(StorageError) {
+        guard byteCount <= Limits.batchBytesMax else {
+            throw .batchTooLong(bytes: byteCount, bytesMax: Limits.batchBytesMax)
+        }
+    }
+
+    /// Sees to it that the active memtable has room.
+    ///
+    /// - Throws: `memtablesFull`, `readOnly`, `closed`, `ingesting`, and in the log mode `file`.
+    func prepare(memtableBytes: Int) throws(StorageError) {
+        if refusesWrites.load(ordering: .acquiring) { throw refusal() }
+        if isIngesting.load(ordering: .acquiring) { throw .ingesting }
+        adoptIngested()
+        if !active.fits(bytes: memtableBytes) { try seal(room: memtableBytes) }
+    }
+
+    /// Puts a batch into the log's buffer, where the tablet has a log of its own; nothing is written yet.
+    ///
+    /// - Parameters:
+    ///   - batch: The batch.
+    ///   - staged: How many operations before it are in the buffer and not yet applied.
+    ///   - mark: The mark that it moves the tablet to.
+    /// - Throws: `file`: then nothing of this batch is in the log.
+    func log(_ batch: StagedBatch, after staged: Int, mark: TabletMark) throws(StorageError) {
         precondition(
             mark.appliedIndex >= active.mark.appliedIndex,
             "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
         )
-        if refusesWrites.load(ordering: .acquiring) { throw refusal() }
-        guard batch.byteCount <= Limits.batchBytesMax else {
-            throw .batchTooLong(bytes: batch.byteCount, bytesMax: Limits.batchBytesMax)
-        }
-        if !active.fits(entries: batch.count, bytes: batch.payloadBytes) {
-            try seal(room: Memtable.worstCase(entries: batch.count, bytes: batch.payloadBytes))
-        }
-        let first = visible.load(ordering: .relaxed) + 1
-        if let journal {
-            do throws(StorageError) {
-                try journal.append(batch, firstSequence: first, mark: mark)
-            } catch { throw journalFailed(error) }
-        }
-        apply(batch, firstSequence: first, mark: mark)
-        sealIfFull()
+        guard let journal else { return }
+        let first = visible.load(ordering: .relaxed) + UInt64(staged) + 1
+        do throws(StorageError) {
+            try journal.append(batch, firstSequence: first, mark: mark)
+        } catch { throw journalFailed(error) }
+    }
+
+    /// Writes what is in the log's buffer, and synchronizes if the tablet was set up so.
+    ///
+    /// - Throws: `file`; whether the batches are on the disk is unknown then, and the tablet is read-only.
+    func makeLogged() throws(StorageError) {
+        guard let journal else { return }
+        do throws(StorageError) { try journal.commit() } catch { throw journalFailed(error) }
     }
 
     /// Puts a batch into the active memtable, which has room, and makes it visible.
-    func apply(_ batch: borrowing WriteBatch, firstSequence: UInt64, mark: TabletMark) {
+    func apply(_ batch: StagedBatch, firstSequence: UInt64, mark: TabletMark) {
         var sequence = firstSequence
         let memtable = active
-        batch.bytes.withView { bytes in
-            if batch.count > 1, memtable.isWorthPrefetching { prefetch(bytes, in: memtable.list) }
-            var cursor = WriteBatchCursor(bytes)
-            while cursor.next({ kind, key, value in
-                if kind == EntryKind.deleteRange {
-                    memtable.insertRange(RangeTombstone(start: key.array, end: value.array, sequence: sequence))
-                } else {
-                    memtable.insert(key, EntryTag.make(sequence, kind), value)
-                }
-            }) { sequence &+= 1 }
-        }
+        if batch.count > 1, !isAnnounced, memtable.isWorthPrefetching { prefetch(batch.bytes, in: memtable.list) }
+        isAnnounced = false
+        var cursor = WriteBatchCursor(batch.bytes)
+        while cursor.next({ kind, key, value in
+            if kind == EntryKind.deleteRange {
+                memtable.insertRange(RangeTombstone(start: key.array, end: value.array, sequence: sequence))
+            } else {
+                memtable.insert(key, EntryTag.make(sequence, kind), value)
+            }
+        }) { sequence &+= 1 }
         precondition(sequence - 1 <= EntryTag.sequenceMax, "sequences used up")
         let before = memtable.used
         let wasClean = memtable.isClean
@@ -59,14 +93,15 @@ extension Tablet {
     /// Brings the nodes beside which the batch's keys belong into the cache.
     private func prefetch(_ bytes: ByteView, in list: SkipList) {
         var cursor = WriteBatchCursor(bytes)
-        list.prefetchPaths {
+        SkipList.prefetchPaths {
             var key: ByteView?
             _ = cursor.next { _, found, _ in key = found }
-            return key
+            return key.map { (list, $0) }
         }
     }
 
-    private func sealIfFull() {
+    /// Seals the active memtable once it is full, if another may be sealed.
+    func sealIfFull() {
         guard active.used >= options.memtableBytes || options.shared.shouldSeal(active.used) else { return }
         // Where no more memtables may be sealed, the active one goes on while it has room.
         do throws(StorageError) { try seal(room: 0) } catch {}
@@ -98,8 +133,12 @@ extension Tablet {
             lastSequence: sealed.lastSequence,
             shared: options.shared
         )
+        let now = options.clock.monotonicNanoseconds
         background.withLock { state in
-            if !sealed.isClean { state.sealed.append(sealed) }
+            if !sealed.isClean {
+                state.sealed.append(sealed)
+                state.sealedAtNanoseconds = now
+            }
             state.active = next
             publishView(state, active: next)
         }

@@ -31,9 +31,17 @@ package final class Tablet: @unchecked Sendable {
     let counters = TabletCounters()
     /// Set with `background.state` where writes must stop.
     let refusesWrites = Atomic<Bool>(false)
+    /// Finished tables are on their way in: nothing is written meanwhile.
+    let isIngesting = Atomic<Bool>(false)
+    /// Tables that were taken in and that the writer has not taken notice of yet.
+    let ingested = Mutex<Ingested?>(nil)
+    /// Told, on whatever thread, when writers may find room again or will find none.
+    let roomObserver = Mutex<(@Sendable () -> Void)?>(nil)
 
     // Writer.
     var active: Memtable
+    /// Whether what the next batch looks at was fetched already.
+    var isAnnounced = false
     var nextMemtableID: UInt64
     var journal: TabletJournal?
 
@@ -64,7 +72,7 @@ package final class Tablet: @unchecked Sendable {
     /// The mark of the last batch.
     ///
     /// Home scheduler only.
-    package var mark: TabletMark { active.mark }
+    package var mark: TabletMark { ingested.withLock { $0?.mark } ?? active.mark }
 
     /// The mark that a crash now would come back to (external durability).
     ///
@@ -154,6 +162,10 @@ struct BackgroundState: Sendable {
     /// No flush or install is tried before this time.
     var retryAt: UInt64 = 0
     var compactionRetryAt: UInt64 = 0
+    /// Flushes and installs that failed since one succeeded.
+    var failuresInRow = 0
+    /// When a memtable was last sealed.
+    var sealedAtNanoseconds: UInt64 = 0
     /// Open has not finished: no job starts.
     var isRecovering = true
     var isClosing = false
@@ -193,5 +205,7 @@ struct PendingInstall: Sendable {
     let added: [(level: Int, file: TableFile)]
     /// The memtable whose content the edit makes durable.
     let memtable: Memtable?
+    /// What readers see once the edit counts, where that is more than before.
+    var visibleSequence: UInt64?
     let completion: @Sendable (Result<Void, StorageError>) -> Void
 }

@@ -24,6 +24,7 @@ final class TabletJournal {
     private let directory: String
     private let synchronizes: Bool
     private var scratch: [UInt8] = []
+    private var markScratch: [UInt8] = []
 
     /// Goes on after `contents` in a new segment.
     init(
@@ -63,19 +64,27 @@ final class TabletJournal {
         return bytes
     }
 
-    /// Appends a batch; returns after it is written, and synced if the tablet was set up so.
-    func append(_ batch: borrowing WriteBatch, firstSequence: UInt64, mark: TabletMark) throws(StorageError) {
+    /// Puts a batch into the buffer.
+    ///
+    /// Where the segment is full it goes on in the next one first.
+    func append(_ batch: StagedBatch, firstSequence: UInt64, mark: TabletMark) throws(StorageError) {
         scratch.removeAll(keepingCapacity: true)
-        var field: [UInt8] = []
-        mark.encode(into: &field)
+        markScratch.removeAll(keepingCapacity: true)
+        mark.encode(into: &markScratch)
         scratch.append(varint: firstSequence)
         scratch.append(varint: UInt64(batch.count))
-        scratch.append(lengthPrefixed: field)
+        scratch.append(lengthPrefixed: markScratch)
         do throws(LogError) {
-            _ = try writer.begin(.batch, count: scratch.count + batch.bytes.count)
+            _ = try writer.begin(.batch, count: scratch.count + batch.byteCount)
             scratch.withUnsafeBytes { writer.put($0) }
-            batch.bytes.withUnsafeBytes { writer.put($0) }
+            writer.put(batch.bytes.buffer)
             try writer.end()
+        } catch { throw StorageError(error, directory) }
+    }
+
+    /// Writes the buffer; returns after it is synced if the tablet was set up so.
+    func commit() throws(StorageError) {
+        do throws(LogError) {
             if synchronizes { try writer.sync() } else { try writer.flush() }
         } catch { throw StorageError(error, directory) }
     }
@@ -95,6 +104,11 @@ final class TabletJournal {
             try writer.sync()
             try writer.markSynced()
         } catch { throw StorageError(error, directory) }
+    }
+
+    /// Names the durable position in the log, unless a chunk does already.
+    func prove() throws(StorageError) {
+        do throws(LogError) { try writer.markSynced() } catch { throw StorageError(error, directory) }
     }
 
     /// Ends the log.
@@ -125,7 +139,7 @@ final class TabletJournal {
         _ options: TabletOptions,
         identity: UInt64,
         durableSequence: UInt64,
-        _ body: (borrowing WriteBatch, UInt64, TabletMark) throws(StorageError) -> Void
+        _ body: (StagedBatch, UInt64, TabletMark) throws(StorageError) -> Void
     ) throws(StorageError) -> LogContents {
         let directory = directory(options)
         do throws(FileError) {
@@ -169,13 +183,13 @@ final class TabletJournal {
     private static func decode(
         _ record: LogRecord,
         _ directory: String
-    ) throws(StorageError) -> (WriteBatch, UInt64, TabletMark) {
+    ) throws(StorageError) -> (StagedBatch, UInt64, TabletMark) {
         do throws(DecodingError) {
             var reader = ByteReader(record.payload)
             let first = try reader.readVarint()
             let count = try reader.readVarint()
             let mark = try TabletMark(decoding: try reader.readLengthPrefixed())
-            let batch = try WriteBatch(decoding: try reader.readBytes(reader.remaining))
+            let batch = try StagedBatch(validating: try reader.readBytes(reader.remaining))
             guard UInt64(batch.count) == count, first > 0, first <= EntryTag.sequenceMax else {
                 throw DecodingError.invalid(offset: 0, what: "\(batch.count) operations of \(count)")
             }
@@ -192,54 +206,21 @@ final class TabletJournal {
 }
 
 extension Tablet {
-    /// Applies what the tablet's own log holds beyond the tables, and goes on with the log.
-    ///
-    /// Called by open, before any job runs.
-    func openJournal(synchronizes: Bool) throws(StorageError) {
-        let (identity, durable) = background.withLock { ($0.identity, $0.durableSequence) }
-        let contents = try TabletJournal.recover(options, identity: identity, durableSequence: durable) {
-            (batch, first, mark) throws(StorageError) in
-            // A batch without operations may have been before the flush: then the mark is in the manifest.
-            if batch.isEmpty, mark.appliedIndex <= active.mark.appliedIndex { return }
-            guard mark.appliedIndex >= active.mark.appliedIndex else {
-                throw .corruption(
-                    file: TabletJournal.directory(options),
-                    offset: 0,
-                    length: 0,
-                    what: "applied index \(mark.appliedIndex) after \(active.mark.appliedIndex)"
-                )
-            }
-            if !active.fits(entries: batch.count, bytes: batch.payloadBytes) || active.used >= options.memtableBytes {
-                try seal(room: Memtable.worstCase(entries: batch.count, bytes: batch.payloadBytes))
-                try flushWhileRecovering()
-            }
-            apply(batch, firstSequence: first, mark: mark)
-        }
-        journal = try TabletJournal(options, identity: identity, synchronizes: synchronizes, after: contents)
-    }
-
-    /// Brings every sealed memtable into tables here and now: recovery runs before the workers do.
-    private func flushWhileRecovering() throws(StorageError) {
-        while background.withLock({ state in
-            guard !state.sealed.isEmpty else { return false }
-            state.isFlushing = true
-            return true
-        }) {
-            runFlush()
-            switch state {
-            case .retrying(let error), .readOnly(let error), .damaged(let error): throw error
-            case .diskFull: throw .memtablesFull
-            case .healthy: break
-            }
-        }
-    }
-
     /// Returns after every write so far is on stable storage (own log); nothing to do in the external mode.
     ///
     /// Home scheduler only.
     package func synchronizeLog() throws(StorageError) {
         guard let journal else { return }
         do throws(StorageError) { try journal.synchronize() } catch { throw journalFailed(error) }
+    }
+
+    /// Lets the log say that its last batch is durable, so that damage to it is never taken for a torn tail; nothing to
+    /// do where it says so already.
+    ///
+    /// Call it when the tablet is idle. Home scheduler only.
+    package func proveLog() throws(StorageError) {
+        guard let journal else { return }
+        do throws(StorageError) { try journal.prove() } catch { throw journalFailed(error) }
     }
 
     /// Where the log is poisoned, the tablet takes no more writes.

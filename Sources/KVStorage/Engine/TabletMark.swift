@@ -63,14 +63,18 @@ enum TabletMarkFormat {
 }
 
 extension TabletMark {
+    /// Appends the fields that are not zero: what is absent reads as zero.
     func encode(into bytes: inout [UInt8]) {
-        TagLength.append(TabletMarkFormat.appliedIndex, appliedIndex, to: &bytes)
-        TagLength.append(TabletMarkFormat.appliedTerm, appliedTerm, to: &bytes)
-        TagLength.append(TabletMarkFormat.revision, revision, to: &bytes)
-        TagLength.append(TabletMarkFormat.loggedTime, loggedTime, to: &bytes)
-        TagLength.append(TabletMarkFormat.epoch, epoch.rawValue, to: &bytes)
-        TagLength.append(TabletMarkFormat.flags, flags.rawValue, to: &bytes)
-        TagLength.append(TabletMarkFormat.chainedHash, chainedHash, to: &bytes)
+        func append(_ tag: UInt64, _ value: UInt64) {
+            if value != 0 { TagLength.append(tag, value, to: &bytes) }
+        }
+        append(TabletMarkFormat.appliedIndex, appliedIndex)
+        append(TabletMarkFormat.appliedTerm, appliedTerm)
+        append(TabletMarkFormat.revision, revision)
+        append(TabletMarkFormat.loggedTime, loggedTime)
+        append(TabletMarkFormat.epoch, epoch.rawValue)
+        append(TabletMarkFormat.flags, flags.rawValue)
+        append(TabletMarkFormat.chainedHash, chainedHash)
     }
 
     init(decoding bytes: UnsafeRawBufferPointer) throws(DecodingError) {

@@ -58,6 +58,12 @@ package struct TabletOptions: Sendable {
     package var levelZeroSlowAt = 8
     /// At this many tables in level 0 the pressure is 1.
     package var levelZeroStopAt = 20
+    /// From this age on a memtable whose deletions free much space is flushed.
+    package var reclaimAgeNanoseconds: UInt64 = 10_000_000_000
+    /// From this age on any memtable is flushed.
+    package var memtableAgeNanoseconds: UInt64 = 1_200_000_000_000
+    /// A tablet that is smaller is not worth work for the sake of space.
+    package var reclaimBytesMin: UInt64 = 1 << 20
     /// How long to wait after a failed flush or compaction before the next attempt.
     package var retryNanoseconds: UInt64 = 1_000_000_000
     /// Whether compactions start by themselves.

@@ -113,6 +113,26 @@ package struct WriteBatch: Sendable {
         payloadBytes = 0
     }
 
+    /// How much was staged at some moment, to go back to.
+    package struct Mark: Sendable {
+        fileprivate let byteCount: Int
+        fileprivate let count: Int
+        fileprivate let payloadBytes: Int
+    }
+
+    /// How much is staged now.
+    package var mark: Mark { Mark(byteCount: bytes.count, count: count, payloadBytes: payloadBytes) }
+
+    /// Takes off what was staged since `mark`.
+    ///
+    /// - Precondition: the mark is of this batch, which was not emptied since.
+    package mutating func rollBack(to mark: Mark) {
+        precondition(mark.byteCount <= bytes.count, "a mark at \(mark.byteCount) of \(bytes.count) bytes")
+        bytes.removeLast(bytes.count - mark.byteCount)
+        count = mark.count
+        payloadBytes = mark.payloadBytes
+    }
+
     /// Whether nothing is staged.
     package var isEmpty: Bool { count == 0 }
 

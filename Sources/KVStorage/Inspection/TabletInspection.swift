@@ -1,33 +1,5 @@
 package import KVEnvironment
-
-/// One thing that is wrong with a stored file.
-package struct InspectionFinding: Equatable, Sendable, CustomStringConvertible {
-    /// The file.
-    package let file: String
-    /// Where the bad bytes start.
-    package let offset: UInt64
-    /// How many there are.
-    package let length: UInt64
-    /// What is wrong.
-    package let what: String
-
-    /// One line for a person.
-    package var description: String { "\(file): bytes \(offset)..<\(offset &+ length): \(what)" }
-}
-
-/// What a look at all files of a closed tablet found.
-package struct InspectionReport: Equatable, Sendable {
-    /// What is wrong; empty where every byte that the manifest vouches for is good.
-    package var findings: [InspectionFinding] = []
-    /// The mark in the manifest.
-    package var mark = TabletMark()
-    /// Tables that were read.
-    package var tableCount = 0
-    /// Data blocks that were read.
-    package var blockCount = 0
-    /// Entries that were read.
-    package var entryCount: UInt64 = 0
-}
+import KVLog
 
 /// Reads every byte of a tablet that nobody has open, and checks it.
 ///
@@ -36,109 +8,88 @@ package struct InspectionReport: Equatable, Sendable {
 /// 1. CURRENT and the MANIFEST it names. 2. Of every live table: header, footer, index, filter, properties; every
 ///    block's checksum; the order of its entries; that each entry's key is in the filter and within the bounds of
 ///    index, table and manifest; that the counts are those of the properties. 3. That tables of a level do not
-///    overlap.
+///    overlap. 4. The tablet's own log, where it has one. 5. Files that the manifest does not name are noted: a crash leaves them,
+///    and the next opening removes them.
 package enum TabletInspection {
     /// Looks at the tablet in `directory`.
     package static func verify(_ fileSystem: any FileSystem, _ directory: String) -> InspectionReport {
         var report = InspectionReport()
-        let contents: ManifestStore.Contents
-        do throws(StorageError) {
-            contents = try ManifestStore.load(fileSystem, directory)
-        } catch {
-            report.add(error, directory)
-            return report
-        }
-        report.mark = contents.state.mark
+        let manifest = ManifestInspection.read(fileSystem, directory)
+        report.findings = manifest.findings
+        report.mark = manifest.mark
+        if let place = manifest.tornTail { report.tornTails.append("\(place)") }
+        if let path = manifest.path, let size = try? fileSystem.size(path) { report.byteCount += size }
+        for table in manifest.tables { verify(table, fileSystem, &report) }
         let environment = TableEnvironment(
             fileSystem: fileSystem,
             directory: directory,
             shared: SharedResources(blockCacheBytes: 0, tablesOpenMax: 8)
         )
-        let tables = contents.state.tables.values.sorted { $0.table.number < $1.table.number }
-        for table in tables {
-            let file = TableFile(table.table, environment)
-            do throws(StorageError) { try verify(file, &report) } catch { report.add(error, file.path) }
-        }
         let version = Version.empty.applying(
             removed: [],
-            added: tables.map { ($0.level, TableFile($0.table, environment)) }
+            added: manifest.tables.map { ($0.level, TableFile($0.metadata, environment)) }
         )
         if let violation = version.invariantViolation() {
             report.findings.append(InspectionFinding(file: directory, offset: 0, length: 0, what: violation))
         }
+        if manifest.path != nil,
+            let own = OwnLogInspection.read(fileSystem, tablet: directory, identity: manifest.identity)
+        {
+            report.findings += own.findings
+            report.byteCount += own.files.reduce(0) { $0 + $1.size }
+            if case .tornTail(let place) = own.files.last?.verdict { report.tornTails.append("\(place)") }
+        }
+        noteStrays(fileSystem, directory, manifest, &report)
         return report
     }
 
-    private static func verify(_ file: TableFile, _ report: inout InspectionReport) throws(StorageError) {
-        let reader = try file.openReader()
+    private static func verify(_ table: InspectedTable, _ fileSystem: any FileSystem, _ report: inout InspectionReport)
+    {
+        let inspector: TableInspector
+        do throws(FileError) {
+            inspector = try TableInspector(fileSystem, path: table.path, expected: table)
+        } catch {
+            var finding =
+                error.reason == .notFound
+                ? InspectionFinding(file: table.path, offset: 0, length: table.size, what: "the file is missing")
+                : InspectionFinding(unreadable: table.path, "\(error)")
+            finding.lost = "up to \(table.entryCount) entries"
+            finding.isLive = true
+            finding.level = table.level
+            (finding.firstKey, finding.lastKey) = (table.smallest, table.largest)
+            report.findings.append(finding)
+            return
+        }
+        let counts = inspector.verify()
         report.tableCount += 1
-        let metadata = file.metadata
-        var last: (key: [UInt8], tag: UInt64)?
-        var entryCount: UInt64 = 0
-        var cursor = BlockCursor()
-        defer { cursor.destroy() }
-        for position in 0..<reader.blockCount {
-            let handle = try reader.handle(at: position)
-            guard let block = try reader.dataBlock(handle, fillCache: false) else { continue }
-            report.blockCount += 1
-            cursor.open(block.view)
-            cursor.seekToFirst()
-            while cursor.isValid {
-                let key = cursor.key.array
-                let tag = cursor.tag
-                entryCount += 1
-                if let problem = try problem(key, tag, last, position, reader, metadata) {
-                    throw reader.corrupt(handle, problem)
-                }
-                last = (key, tag)
-                cursor.next()
+        report.blockCount += counts.blocks
+        report.entryCount += counts.entries
+        report.byteCount += inspector.size
+        for var finding in inspector.findings {
+            finding.level = table.level
+            finding.isLive = true
+            if finding.firstKey == nil { (finding.firstKey, finding.lastKey) = (table.smallest, table.largest) }
+            report.findings.append(finding)
+        }
+    }
+
+    private static func noteStrays(
+        _ fileSystem: any FileSystem,
+        _ directory: String,
+        _ manifest: ManifestReport,
+        _ report: inout InspectionReport
+    ) {
+        guard manifest.path != nil else { return }
+        let live = Set(
+            manifest.tables.map(\.name) + [manifest.path.map { String($0.dropFirst(directory.count + 1)) } ?? ""]
+        )
+        // What cannot be listed showed above.
+        for name in (try? fileSystem.list(directory)) ?? [] where !live.contains(name) {
+            if name.hasSuffix(".sst") || name.hasPrefix("MANIFEST-") || name.hasSuffix(".new") {
+                report.notes.append(
+                    "\(directory)/\(name) is not live: a job that was cut short left it, and the next opening removes it"
+                )
             }
-            if cursor.isCorrupt { throw reader.corrupt(handle, "entries do not parse") }
-        }
-        report.entryCount += entryCount
-        guard entryCount == reader.properties.entryCount, entryCount == metadata.entryCount else {
-            throw .corruption(
-                file: file.path,
-                offset: 0,
-                length: reader.size,
-                what:
-                    "\(entryCount) entries, properties \(reader.properties.entryCount), manifest \(metadata.entryCount)"
-            )
-        }
-    }
-
-    private static func problem(
-        _ key: [UInt8],
-        _ tag: UInt64,
-        _ last: (key: [UInt8], tag: UInt64)?,
-        _ position: Int,
-        _ reader: TableReader,
-        _ metadata: TableMetadata
-    ) throws(StorageError) -> String? {
-        if let last {
-            let order = compareKeys(last.key, key)
-            if order > 0 || (order == 0 && last.tag <= tag) { return "entries out of order" }
-        }
-        if compareKeys(key, metadata.smallest) < 0 || metadata.endsBefore(key) {
-            return "a key outside the table's bounds"
-        }
-        let sequence = EntryTag.sequence(tag)
-        if sequence < metadata.sequenceMin || sequence > metadata.sequenceMax {
-            return "sequence \(sequence) out of bounds"
-        }
-        let found = try key.withView { (view) throws(StorageError) in try reader.indexPosition(notBefore: view) }
-        if found != position { return "the index does not lead to a key" }
-        if !key.withView({ reader.filterMayContain(hashKey($0)) }) { return "the filter denies a key" }
-        return nil
-    }
-}
-
-extension InspectionReport {
-    mutating func add(_ error: StorageError, _ path: String) {
-        if case .corruption(let file, let offset, let length, let what) = error {
-            findings.append(InspectionFinding(file: file, offset: offset, length: length, what: what))
-        } else {
-            findings.append(InspectionFinding(file: path, offset: 0, length: 0, what: "\(error)"))
         }
     }
 }

@@ -27,10 +27,10 @@ struct ByteView {
 }
 
 /// What the base of an empty view points at.
-private let noBytes = NoBytes()
+let noBytes = NoBytes()
 
 // SENDABLE: one allocation that is never written nor freed.
-private struct NoBytes: @unchecked Sendable {
+struct NoBytes: @unchecked Sendable {
     let pointer = UnsafeRawPointer(UnsafeMutableRawPointer.allocate(byteCount: 8, alignment: 8))
 }
 

@@ -11,6 +11,8 @@ final class MergeCursor {
     private struct Source {
         var list: SkipList?
         var node: UInt32 = 0
+        /// Where only newest versions are wanted, that of the node's key.
+        var anchor: UInt32 = 0
         var block: BlockCursor
         var run: Unmanaged<TableRun>?
     }
@@ -33,10 +35,17 @@ final class MergeCursor {
     private let losers: UnsafeMutablePointer<Int32>
     private let memtables: [Memtable]
     private let runs: [TableRun]
-    private let turnKey = GrowBuffer(capacity: 256)
+    private let turnKey = GrowBuffer(capacity: 0)
     private var direction = Direction.forward
 
-    init(memtables: [Memtable], runs: [TableRun]) {
+    private let newestOnly: Bool
+
+    /// - Parameters:
+    ///   - memtables: The memtables, newest first.
+    ///   - runs: The table runs, newest first.
+    ///   - newestOnly: Whether older versions in the same memtable are passed over unseen; then it goes forward only.
+    init(memtables: [Memtable], runs: [TableRun], newestOnly: Bool = false) {
+        self.newestOnly = newestOnly
         self.memtables = memtables
         self.runs = runs
         count = memtables.count + runs.count
@@ -44,7 +53,9 @@ final class MergeCursor {
         heads = .allocate(capacity: max(count, 1))
         losers = .allocate(capacity: max(count, 1))
         for (position, memtable) in memtables.enumerated() {
-            (sources + position).initialize(to: Source(list: memtable.list, block: BlockCursor(), run: nil))
+            (sources + position).initialize(
+                to: Source(list: memtable.list, block: BlockCursor(keyCapacity: 0), run: nil)
+            )
         }
         for (position, run) in runs.enumerated() {
             (sources + memtables.count + position)
@@ -80,7 +91,8 @@ final class MergeCursor {
         direction = .forward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = list.next(SkipList.head)
+                sources[position].anchor = list.nextAnchor(SkipList.head, 0)
+                sources[position].node = list.first()
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekToFirst(&sources[position].block)
             }
@@ -93,7 +105,7 @@ final class MergeCursor {
         direction = .backward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = orNone(list.last())
+                sources[position].node = list.last()
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekToLast(&sources[position].block)
             }
@@ -121,7 +133,7 @@ final class MergeCursor {
         direction = .backward
         for position in 0..<count {
             if let list = sources[position].list {
-                sources[position].node = orNone(list.lastBefore(key, tag))
+                sources[position].node = list.lastBefore(key, tag)
             } else if let run = sources[position].run {
                 try run.takeUnretainedValue().seekBefore(key, tag, &sources[position].block)
             }
@@ -139,7 +151,13 @@ final class MergeCursor {
         }
         let position = Int(losers[0])
         if let list = sources[position].list {
-            sources[position].node = list.next(sources[position].node)
+            if newestOnly {
+                let anchor = list.nextAnchor(sources[position].anchor, 0)
+                sources[position].anchor = anchor
+                sources[position].node = anchor == 0 ? 0 : list.newest(anchor)
+            } else {
+                sources[position].node = list.entry(after: sources[position].node)
+            }
         } else {
             sources[position].block.next()
             if !sources[position].block.isValid { try turnBlock(position) }
@@ -156,8 +174,7 @@ final class MergeCursor {
         }
         let position = Int(losers[0])
         if let list = sources[position].list {
-            let head = heads[position]
-            sources[position].node = orNone(list.lastBefore(head.key, head.tag))
+            sources[position].node = list.entry(before: sources[position].node)
         } else {
             sources[position].block.previous()
             if !sources[position].block.isValid { try turnBlock(position) }
@@ -181,8 +198,6 @@ final class MergeCursor {
         turnKey.append(key)
         return tag
     }
-
-    private func orNone(_ node: UInt32) -> UInt32 { node == SkipList.head ? 0 : node }
 
     @inline(__always)
     private func refresh(_ position: Int) {

@@ -24,33 +24,54 @@ package final class TabletIterator: @unchecked Sendable {
         self.tablet = tablet
         var runs: [TableRun] = []
         var tombstones: [RangeTombstone] = []
+        var memtables: [Memtable] = []
         for memtable in view.memtables {
             if let ranges = memtable.rangeTombstones { tombstones += ranges.tombstones }
+            // What comes to a memtable that is empty now is later than `sequence`, which was read before.
+            if memtable.list.first() != 0 { memtables.append(memtable) }
         }
-        for (number, level) in view.version.levels.enumerated() where !level.files.isEmpty {
-            let chosen = level.files.indices.filter { position in
-                if let upper, compareKeys(level.files[position].metadata.smallest, upper) >= 0 { return false }
-                if let lower, level.files[position].metadata.endsBefore(lower) { return false }
-                return true
+        for number in 0..<Version.levelCount {
+            let level = view.version.levels[number]
+            if level.files.isEmpty { continue }
+            let chosen = Self.tables(of: level, lower, upper)
+            if chosen.isEmpty { continue }
+            if level.hasRanges {
+                for position in chosen where level.files[position].metadata.rangeCount > 0 {
+                    if let ranges = try level.files[position].openReader().ranges { tombstones += ranges.tombstones }
+                }
             }
-            for position in chosen where level.files[position].metadata.rangeCount > 0 {
-                if let ranges = try level.files[position].openReader().ranges { tombstones += ranges.tombstones }
-            }
-            guard let first = chosen.first, let last = chosen.last else { continue }
             if number == 0 {
-                for position in chosen { runs.append(TableRun(level, position..<(position + 1), fillCache: fillCache)) }
+                for position in chosen where Self.mayHold(level, position, lower, upper) {
+                    runs.append(TableRun(level, position..<(position + 1), fillCache: fillCache))
+                }
             } else {
-                runs.append(TableRun(level, first..<(last + 1), fillCache: fillCache))
+                runs.append(TableRun(level, chosen, fillCache: fillCache))
             }
         }
-        let relevant = tombstones.filter { $0.sequence <= sequence }
+        let relevant = tombstones.isEmpty ? [] : tombstones.filter { $0.sequence <= sequence }
         cursor = VisibleCursor(
-            MergeCursor(memtables: view.memtables, runs: runs),
+            MergeCursor(memtables: memtables, runs: runs),
             sequence: sequence,
             ranges: relevant.isEmpty ? nil : RangeTombstoneSet(relevant),
             lower: lower,
             upper: upper
         )
+    }
+
+    /// The tables from the first to the last that may hold keys between the bounds.
+    private static func tables(of level: Level, _ lower: [UInt8]?, _ upper: [UInt8]?) -> Range<Int> {
+        if lower == nil, upper == nil { return level.files.indices }
+        let indices = level.files.indices
+        guard let first = indices.first(where: { mayHold(level, $0, lower, upper) }),
+            let last = indices.last(where: { mayHold(level, $0, lower, upper) })
+        else { return 0..<0 }
+        return first..<(last + 1)
+    }
+
+    private static func mayHold(_ level: Level, _ position: Int, _ lower: [UInt8]?, _ upper: [UInt8]?) -> Bool {
+        if let upper, compareKeys(level.files[position].metadata.smallest, upper) >= 0 { return false }
+        if let lower, level.files[position].metadata.endsBefore(lower) { return false }
+        return true
     }
 
     /// Whether it stands on a key.

@@ -9,8 +9,8 @@ final class VisibleCursor {
     private let ranges: RangeTombstoneSet?
     private let lower: [UInt8]?
     private let upper: [UInt8]?
-    private let savedKey = GrowBuffer(capacity: 256)
-    private let savedValue = GrowBuffer(capacity: 1024)
+    private let savedKey = GrowBuffer(capacity: 0)
+    private let savedValue = GrowBuffer(capacity: 0)
     private var isForward = true
     private(set) var isValid = false
 

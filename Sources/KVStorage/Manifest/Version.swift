@@ -83,6 +83,8 @@ extension TableMetadata {
 final class Level: @unchecked Sendable {
     let files: [TableFile]
     let bytes: UInt64
+    /// Whether a table has range deletions.
+    let hasRanges: Bool
     private let memory: UnsafeMutableRawPointer
     /// Per file: u32 offset and length of smallest, of largest, and whether largest is exclusive.
     private static let stride = 20
@@ -90,6 +92,7 @@ final class Level: @unchecked Sendable {
     init(_ files: [TableFile]) {
         self.files = files
         bytes = files.reduce(0) { $0 + $1.metadata.size }
+        hasRanges = files.contains { $0.metadata.rangeCount > 0 }
         let keyBytes = files.reduce(0) { $0 + $1.metadata.smallest.count + $1.metadata.largest.count }
         memory = .allocate(byteCount: files.count * Self.stride + keyBytes + 8, alignment: 8)
         var place = files.count * Self.stride

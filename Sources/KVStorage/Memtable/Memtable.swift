@@ -1,3 +1,4 @@
+import CMemory
 import Synchronization
 
 /// The newest writes of a tablet, sorted, in memory: a skip list in an arena, beside it the range deletions.
@@ -5,7 +6,8 @@ import Synchronization
 /// 1. One writer (the tablet's home scheduler) inserts, until the memtable is sealed. Any thread reads at any time;
 ///    what a reader may see is bounded by sequence, not by this type.
 /// 2. The arena is address space reserved at once and committed as it is touched; it never grows: `fits` says whether
-///    a batch has room, and the tablet seals before it would not.
+///    a batch has room, and the tablet seals before it would not. Nodes with their keys go up from its start, rows with
+///    the values come down from its end: a search touches nodes only, so that more of them are in the processor's cache.
 /// 3. It keeps the mark of the last batch, which the flush makes durable together with the data, and the applied
 ///    index of the first, from which the Raft log must be kept while this memtable is not on disk.
 ///
@@ -17,7 +19,10 @@ final class Memtable: @unchecked Sendable {
     let capacity: Int
 
     // Owned by the writer until the seal.
-    private(set) var used = SkipList.firstFree
+    /// Where the next node may start.
+    private var front = SkipList.firstFree
+    /// Where the last value starts.
+    private var back: Int
     private(set) var entryCount = 0
     private(set) var tombstoneCount = 0
     private(set) var mark: TabletMark
@@ -41,6 +46,7 @@ final class Memtable: @unchecked Sendable {
     private let shared: SharedResources
     /// What was added to the shared budget.
     private var charged = 0
+    private var usesLargePages = false
 
     init(
         id: UInt64,
@@ -52,11 +58,13 @@ final class Memtable: @unchecked Sendable {
         precondition(capacity > SkipList.firstFree && capacity < Int(UInt32.max), "memtable of \(capacity) bytes")
         self.id = id
         self.capacity = capacity
+        back = capacity
         self.mark = mark
         self.lastSequence = lastSequence
         self.shared = shared
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: capacity, alignment: 64)
-        list = SkipList(base: memory)
+        let alignment = capacity > 2 * Self.largePage ? Self.largePage : 64
+        let memory = shared.arenas.take(capacity, alignment: alignment)
+        list = SkipList(base: memory, index: AnchorIndex(capacity: capacity))
         for level in 0..<SkipList.heightMax { list.link(SkipList.head, level).initialize(to: Atomic(0)) }
         tails = .allocate(capacity: SkipList.heightMax)
         tails.initialize(repeating: SkipList.head, count: SkipList.heightMax)
@@ -65,16 +73,36 @@ final class Memtable: @unchecked Sendable {
 
     deinit {
         shared.addMemtableBytes(-charged)
-        list.base.deallocate()
+        shared.noteFreed(used)
+        shared.arenas.give(list.base, capacity)
+        list.index.deallocate()
         tails.deallocate()
     }
+
+    /// How many bytes of the arena are taken.
+    ///
+    /// Writer only.
+    var used: Int { front &+ (capacity &- back) }
 
     /// By how much it grew since the last call, now charged to the shared budget by the caller.
     ///
     /// Writer only.
     func chargeGrowth() -> Int {
         defer { charged = used }
+        if used > Self.largePage / 8, !usesLargePages { useLargePages() }
         return used - charged
+    }
+
+    /// The size of a large page of memory.
+    private static let largePage = 2 << 20
+
+    /// Makes the arena's pages large ones, where it is in use: a search touches many of them.
+    ///
+    /// An idle tablet takes little.
+    private func useLargePages() {
+        usesLargePages = true
+        guard capacity > 2 * Self.largePage else { return }
+        kv_use_large_pages(list.base, capacity, Self.largePage)
     }
 
     /// Whether nothing was written, not even a mark.
@@ -87,11 +115,14 @@ final class Memtable: @unchecked Sendable {
     var isWorthPrefetching: Bool { used > 256 << 10 }
 
     /// Whether `entries` entries with `bytes` of keys and values have room for certain.
-    func fits(entries: Int, bytes: Int) -> Bool { used + Self.worstCase(entries: entries, bytes: bytes) <= capacity }
+    func fits(entries: Int, bytes: Int) -> Bool { fits(bytes: Self.worstCase(entries: entries, bytes: bytes)) }
 
-    /// The room that entries may take: their bytes, the node, a full tower, alignment.
+    /// Whether entries that take at most `bytes` bytes here have room.
+    func fits(bytes: Int) -> Bool { used + bytes <= capacity }
+
+    /// The room that entries may take: their bytes, node and row, a full tower, alignment of both.
     static func worstCase(entries: Int, bytes: Int) -> Int {
-        bytes + entries * (SkipList.nodeHeader + 4 * (SkipList.heightMax - 1) + 8)
+        bytes + entries * (SkipList.nodeHeader + SkipList.rowHeader + 4 * (SkipList.heightMax - 1) + 12)
     }
 
     /// Notes that a batch with this mark is in.
@@ -106,26 +137,118 @@ final class Memtable: @unchecked Sendable {
         self.lastSequence = lastSequence
     }
 
+    /// Takes over what finished tables brought.
+    ///
+    /// Writer only.
+    /// - Precondition: nothing was written to it.
+    func adopt(mark: TabletMark, lastSequence: UInt64) {
+        precondition(isClean, "tables were taken in under a memtable that was written to")
+        self.mark = mark
+        self.lastSequence = lastSequence
+    }
+
     /// Inserts an entry.
     ///
     /// Writer only.
-    /// - Precondition: it fits, and no entry has this key and tag.
+    /// - Precondition: it fits, and no entry of this key has this tag or a newer one.
     func insert(_ key: ByteView, _ tag: UInt64, _ value: ByteView) {
-        let height = randomHeight()
-        let node = (used &+ 4 &* (height &- 1) &+ 7) & ~7
-        let end = node &+ SkipList.nodeHeader &+ key.count &+ value.count
-        precondition(end <= capacity, "memtable of \(capacity) bytes overrun at \(end)")
-        used = end
         entryCount &+= 1
         if EntryKind.put != EntryTag.kind(tag) { tombstoneCount &+= 1 }
+        // Keys often arrive in order: then the predecessors are the last anchors of each level.
+        let tail = tails[0]
+        let order = tail == SkipList.head ? -1 : compareBytes(list.key(tail), key)
+        if order == 0 { return addVersion(tail, key, tag, value) }
+        let hash = hashKey(key)
+        if order < 0 {
+            let (node, height) = makeAnchor(key, tag, value)
+            for level in 0..<height {
+                list.link(node, level).initialize(to: Atomic(0))
+                list.link(tails[level], level).pointee.store(node, ordering: .releasing)
+                tails[level] = node
+            }
+            return list.index.remember(node, hash)
+        }
+        let anchor = list.index.candidate(hash)
+        if anchor != 0, compareBytes(list.key(anchor), key) == 0 { return addVersion(anchor, key, tag, value) }
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
+            var current = SkipList.head
+            var known: UInt32 = 0
+            var level = SkipList.heightMax - 1
+            while level >= 0 {
+                let candidate = list.nextAnchor(current, level)
+                if candidate != known, candidate != 0 {
+                    list.prefetchBelow(current, level)
+                    let order = compareBytes(list.key(candidate), key)
+                    if order < 0 {
+                        current = candidate
+                        continue
+                    }
+                    if order == 0 {
+                        addVersion(candidate, key, tag, value)
+                        return list.index.remember(candidate, hash)
+                    }
+                }
+                before[level] = current
+                known = candidate
+                level &-= 1
+            }
+            let (node, height) = makeAnchor(key, tag, value)
+            for level in 0..<height {
+                let after = list.nextAnchor(before[level], level)
+                list.link(node, level).initialize(to: Atomic(after))
+                list.link(before[level], level).pointee.store(node, ordering: .releasing)
+                if after == 0 { tails[level] = node }
+            }
+            list.index.remember(node, hash)
+        }
+    }
 
+    /// A key's first version, not linked yet, with a tower of the height that is returned.
+    @inline(__always)
+    private func makeAnchor(_ key: ByteView, _ tag: UInt64, _ value: ByteView) -> (UInt32, Int) {
+        let height = randomHeight()
+        let node = place(above: 4 &* (height &- 1), key, tag, value, flag: 0)
+        return (node, height)
+    }
+
+    /// Hangs a newer version behind the anchor of its key.
+    @inline(__always)
+    private func addVersion(_ anchor: UInt32, _ key: ByteView, _ tag: UInt64, _ value: ByteView) {
+        let older = list.newest(anchor)
+        precondition(list.tag(older) < tag, "version \(tag) after \(list.tag(older))")
+        let node = place(above: 0, key, tag, value, flag: SkipList.versionBit)
+        list.link(node, 0).initialize(to: Atomic(older))
+        list.newestLink(anchor).pointee.store(node, ordering: .releasing)
+        list.newerLink(older).pointee.store(node, ordering: .releasing)
+    }
+
+    /// Takes room for a node, `tower` bytes below it, and fills it but for its links to others.
+    @inline(__always)
+    private func place(
+        above tower: Int,
+        _ key: ByteView,
+        _ tag: UInt64,
+        _ value: ByteView,
+        flag: UInt32
+    ) -> UInt32 {
+        let node = (front &+ tower &+ 3) & ~3
+        let end = node &+ SkipList.nodeHeader &+ key.count
+        let row = (back &- SkipList.rowHeader &- value.count) & ~7
+        precondition(end <= row, "memtable of \(capacity) bytes overrun at \(end), \(row)")
+        front = end
+        back = row
+        let offset = UInt32(truncatingIfNeeded: node)
         let place = list.base + node
-        place.storeBytes(of: UInt32(truncatingIfNeeded: key.count), toByteOffset: 4, as: UInt32.self)
-        place.storeBytes(of: tag, toByteOffset: 8, as: UInt64.self)
-        place.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 16, as: UInt32.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: key.count) | flag, toByteOffset: 4, as: UInt32.self)
+        place.storeBytes(of: UInt32(truncatingIfNeeded: row), toByteOffset: 8, as: UInt32.self)
         (place + SkipList.nodeHeader).copyMemory(from: key.base, byteCount: key.count)
-        (place + (SkipList.nodeHeader &+ key.count)).copyMemory(from: value.base, byteCount: value.count)
-        link(UInt32(truncatingIfNeeded: node), height, key, tag)
+        let rest = list.base + row
+        rest.storeBytes(of: tag, as: UInt64.self)
+        rest.storeBytes(of: UInt32(truncatingIfNeeded: value.count), toByteOffset: 8, as: UInt32.self)
+        list.newestLink(offset).initialize(to: Atomic(0))
+        list.newerLink(offset).initialize(to: Atomic(0))
+        (rest + SkipList.rowHeader).copyMemory(from: value.base, byteCount: value.count)
+        return offset
     }
 
     /// Adds a range deletion.
@@ -144,46 +267,11 @@ final class Memtable: @unchecked Sendable {
         return ranges.withLock { $0 }
     }
 
-    private func link(_ node: UInt32, _ height: Int, _ key: ByteView, _ tag: UInt64) {
-        // Keys often arrive in order: then the predecessors are the last nodes of each level.
-        let tail = tails[0]
-        if tail == SkipList.head || list.precedes(tail, key, tag) {
-            for level in 0..<height {
-                list.link(node, level).initialize(to: Atomic(0))
-                list.link(tails[level], level).pointee.store(node, ordering: .releasing)
-                tails[level] = node
-            }
-            return
-        }
-        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: SkipList.heightMax) { before in
-            var current = SkipList.head
-            var known: UInt32 = 0
-            var level = SkipList.heightMax - 1
-            while level >= 0 {
-                let candidate = list.next(current, level)
-                if candidate != known, candidate != 0, list.precedes(candidate, key, tag) {
-                    current = candidate
-                } else {
-                    before[level] = current
-                    known = candidate
-                    level &-= 1
-                }
-            }
-            for level in 0..<height {
-                let after = list.next(before[level], level)
-                list.link(node, level).initialize(to: Atomic(after))
-                list.link(before[level], level).pointee.store(node, ordering: .releasing)
-                if after == 0 { tails[level] = node }
-            }
-        }
-    }
-
-    /// 1 … 12, each level a quarter of the one below.
+    /// 1 … 20, each level half of the one below.
     private func randomHeight() -> Int {
         randomState ^= randomState &<< 13
         randomState ^= randomState &>> 7
         randomState ^= randomState &<< 17
-        let zeros = (randomState | 1 &<< 40).trailingZeroBitCount
-        return min(1 &+ zeros &>> 1, SkipList.heightMax)
+        return 1 &+ (randomState | 1 &<< UInt64(SkipList.heightMax &- 1)).trailingZeroBitCount
     }
 }

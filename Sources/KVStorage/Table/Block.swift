@@ -3,27 +3,43 @@ import KVBase
 /// The raw bytes of a block in memory: shared by the cache and whoever reads it now; freed with the last reference,
 /// which is what pins it.
 ///
-/// SAFETY: the bytes are written once, before the initializer returns, and freed in `deinit`; views live while the
-/// holder holds the block.
-// SENDABLE: immutable after the initializer.
-final class Block: @unchecked Sendable {
-    private let memory: UnsafeMutableRawPointer
-    let base: UnsafeRawPointer
-    let count: Int
-    /// What it counts for in the cache: its allocation and its entry.
-    let charge: Int
+/// The bytes lie in the object itself: one allocation, and whoever counts a reference has their first line in the cache.
+///
+/// SAFETY: the bytes are written once, by `make`, before anybody else has the block; views live while the holder holds
+/// the block.
+// SENDABLE: immutable after `make`.
+struct Block: @unchecked Sendable {
+    /// The object: how many bytes, then the bytes.
+    final class Storage: ManagedBuffer<Int, UInt8> {}
 
-    /// Takes over `memory`, an allocation of `allocated` bytes; the block's bytes start at `offset`.
-    init(taking memory: UnsafeMutableRawPointer, allocated: Int, offset: Int, count: Int) {
-        precondition(offset >= 0 && count >= 0 && offset + count <= allocated, "block outside its memory")
-        self.memory = memory
-        base = UnsafeRawPointer(memory + offset)
-        self.count = count
-        charge = allocated + 96
+    /// What an object, its allocation and its entry in the cache take beside the bytes.
+    private static let overhead = 96
+
+    let storage: Storage
+
+    @inline(__always)
+    init(_ storage: Storage) { self.storage = storage }
+
+    /// A block of `count` bytes that `fill` writes, all of them.
+    static func make<E: Error>(
+        count: Int,
+        _ fill: (UnsafeMutableRawPointer) throws(E) -> Void
+    ) throws(E) -> Block {
+        let block = Block(unsafeDowncast(Storage.create(minimumCapacity: count) { _ in count }, to: Storage.self))
+        try fill(UnsafeMutableRawPointer(mutating: block.base))
+        return block
     }
 
-    deinit { memory.deallocate() }
+    @inline(__always)
+    var base: UnsafeRawPointer { storage.withUnsafeMutablePointerToElements { UnsafeRawPointer($0) } }
 
+    @inline(__always)
+    var count: Int { storage.header }
+
+    /// What it counts for in the cache: its allocation and its entry.
+    var charge: Int { count + Self.overhead }
+
+    @inline(__always)
     var view: ByteView { ByteView(base, count) }
 }
 

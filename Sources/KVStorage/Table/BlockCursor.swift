@@ -17,12 +17,15 @@ struct BlockCursor {
     /// Whether the bytes turned out not to be a block of entries.
     private(set) var isCorrupt = false
 
-    init() {
-        keyCapacity = 256
-        keyBuffer = .allocate(byteCount: keyCapacity, alignment: 16)
+    /// With `keyCapacity` 0 nothing is allocated before the first key comes.
+    init(keyCapacity: Int = 256) {
+        self.keyCapacity = keyCapacity
+        keyBuffer =
+            keyCapacity == 0
+            ? UnsafeMutableRawPointer(mutating: noBytes.pointer) : .allocate(byteCount: keyCapacity, alignment: 16)
     }
 
-    func destroy() { keyBuffer.deallocate() }
+    func destroy() { if keyCapacity > 0 { keyBuffer.deallocate() } }
 
     @inline(__always)
     var key: ByteView { ByteView(UnsafeRawPointer(keyBuffer), keyLength) }
@@ -133,7 +136,7 @@ struct BlockCursor {
     private mutating func growKey(_ length: Int) {
         let larger = UnsafeMutableRawPointer.allocate(byteCount: length * 2, alignment: 16)
         larger.copyMemory(from: keyBuffer, byteCount: keyLength)
-        keyBuffer.deallocate()
+        if keyCapacity > 0 { keyBuffer.deallocate() }
         keyBuffer = larger
         keyCapacity = length * 2
     }

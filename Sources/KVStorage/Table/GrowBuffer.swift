@@ -6,12 +6,15 @@ final class GrowBuffer {
     private(set) var count = 0
     private var capacity: Int
 
+    /// Room for `capacity` bytes; with none, nothing is allocated before the first byte comes.
     init(capacity: Int = 4096) {
-        self.capacity = max(capacity, 64)
-        base = .allocate(byteCount: self.capacity, alignment: 16)
+        self.capacity = capacity == 0 ? 0 : max(capacity, 64)
+        base =
+            capacity == 0
+            ? UnsafeMutableRawPointer(mutating: noBytes.pointer) : .allocate(byteCount: self.capacity, alignment: 16)
     }
 
-    deinit { base.deallocate() }
+    deinit { if capacity > 0 { base.deallocate() } }
 
     var view: ByteView { ByteView(UnsafeRawPointer(base), count) }
 
@@ -63,10 +66,10 @@ final class GrowBuffer {
     }
 
     private func grow(_ needed: Int) {
-        let larger = max(needed, capacity * 2)
+        let larger = max(needed, capacity * 2, 256)
         let memory = UnsafeMutableRawPointer.allocate(byteCount: larger, alignment: 16)
         memory.copyMemory(from: base, byteCount: count)
-        base.deallocate()
+        if capacity > 0 { base.deallocate() }
         base = memory
         capacity = larger
     }

@@ -68,4 +68,5 @@ struct BlockHandle: Equatable, Sendable {
 enum TableReason: UInt64, Sendable {
     case flush = 1
     case compaction = 2
+    case ingest = 3
 }

@@ -1,3 +1,4 @@
+import CMemory
 import KVBase
 import KVEnvironment
 
@@ -17,6 +18,7 @@ final class TableReader: Sendable {
     private let cache: BlockCache
     private let scratches: ReadScratchPool
     private let index: Block
+    private let fences: IndexFences
     private let filter: Block
     private let filterLines: UInt32
     private let filterProbes: Int
@@ -60,7 +62,10 @@ final class TableReader: Sendable {
         guard Int(filterLines) * BloomFilter.lineBytes == trailer, filterLines > 0, filterProbes <= 64 else {
             throw blocks.corrupt(footer.filter, "filter of \(filterLines) lines in \(trailer) bytes")
         }
-        guard BlockLayout(index.view) != nil else { throw blocks.corrupt(footer.index, "not a block of entries") }
+        guard let layout = BlockLayout(index.view), let fences = IndexFences(layout) else {
+            throw blocks.corrupt(footer.index, "not a block of index entries")
+        }
+        self.fences = fences
         let meta = try blocks.read(footer.meta, type: TableFormat.BlockType.meta)
         do throws(DecodingError) { properties = try TableProperties(decoding: meta.view.buffer) } catch {
             throw blocks.corrupt(footer.meta, "properties: \(error)")
@@ -81,11 +86,16 @@ final class TableReader: Sendable {
 
     /// The newest entry of `key` at or before the sequence of `seekTag`.
     func find(_ key: ByteView, _ hash: UInt64, _ seekTag: UInt64, memoryOnly: Bool) throws(StorageError) -> Lookup {
-        guard BloomFilter.mayContain(filter.base, filterLines, filterProbes, hash) else { return .absent }
+        guard BloomFilter.mayContain(filter.base, filterLines, filterProbes, hash) else {
+            cache.countFilterNegative()
+            return .absent
+        }
         guard let handle = try blockHandle(for: key) else { return .absent }
         guard let block = try dataBlock(handle, memoryOnly: memoryOnly) else { return .needsDisk }
         switch BlockSearch.newest(block.view, key, seekTag) {
-        case .absent: return .absent
+        case .absent:
+            cache.countFalsePositive()
+            return .absent
         case .found(let tag, let value): return .found(tag: tag, value: value, pin: block)
         case .corrupt: throw corrupt(handle, "entries do not parse")
         }
@@ -103,7 +113,11 @@ final class TableReader: Sendable {
         fillCache: Bool = true
     ) throws(StorageError) -> Block? {
         let key = BlockKey(uid: uid, offset: handle.offset)
-        if let block = cache.find(key) { return block }
+        if let block = cache.find(key) {
+            // A search looks first at the end, where the restarts are, and then at the front.
+            kv_prefetch(block.base + max(0, block.count &- 4))
+            return block
+        }
         if memoryOnly { return nil }
         let blocks = BlockFile(file: file, uid: uid, size: size, scratches: scratches)
         let block = try blocks.read(handle, type: TableFormat.BlockType.data)
@@ -118,17 +132,23 @@ final class TableReader: Sendable {
     }
 
     /// How many data blocks there are.
-    var blockCount: Int {
-        guard let layout = BlockLayout(index.view), layout.limit > 0 else { return 0 }
-        return layout.restartCount
-    }
+    var blockCount: Int { fences.count }
 
     /// The first data block whose index key is not before `key`; nil where all are.
+    @inline(__always)
     func indexPosition(notBefore key: ByteView) throws(StorageError) -> Int? {
+        let candidates = fences.candidates(key)
+        var low = candidates.lowerBound
+        if !candidates.isEmpty { low = try firstNotBefore(key, candidates) }
+        return low < fences.count ? low : nil
+    }
+
+    /// Halves the index keys themselves.
+    private func firstNotBefore(_ key: ByteView, _ candidates: Range<Int>) throws(StorageError) -> Int {
         guard let layout = BlockLayout(index.view) else { throw indexCorrupt() }
         var entry = BlockEntry()
-        var low = 0
-        var high = layout.limit > 0 ? layout.restartCount : 0
+        var low = candidates.lowerBound
+        var high = candidates.upperBound
         while low < high {
             let middle = (low &+ high) / 2
             guard entry.parse(layout.base, layout.restart(middle), layout.limit), entry.shared == 0 else {
@@ -140,11 +160,13 @@ final class TableReader: Sendable {
                 high = middle
             }
         }
-        return low < blockCount ? low : nil
+        return low
     }
 
     /// The handle of data block `position`.
+    @inline(__always)
     func handle(at position: Int) throws(StorageError) -> BlockHandle {
+        if let handle = fences.handle(at: position) { return handle }
         var entry = BlockEntry()
         guard let layout = BlockLayout(index.view), entry.parse(layout.base, layout.restart(position), layout.limit),
             let handle = BlockHandle(ByteView(layout.base + entry.valueOffset, entry.valueLength))
@@ -209,18 +231,16 @@ struct BlockFile {
                 "block of type \(storedType) and \(storedLength) bytes, type \(type) is expected here"
             )
         }
-        let allocated = max(rawLength, 1)
-        let memory = UnsafeMutableRawPointer.allocate(byteCount: allocated, alignment: 64)
-        switch codec {
-        case TableFormat.Codec.raw where rawLength == payload.count:
-            memory.copyMemory(from: payload.base, byteCount: rawLength)
-        case TableFormat.Codec.zstd where scratch.decompress(payload, into: memory, count: rawLength):
-            break
-        default:
-            memory.deallocate()
-            throw corrupt(handle, "block of codec \(codec) does not make \(rawLength) bytes")
+        return try Block.make(count: rawLength) { (memory) throws(StorageError) in
+            switch codec {
+            case TableFormat.Codec.raw where rawLength == payload.count:
+                memory.copyMemory(from: payload.base, byteCount: rawLength)
+            case TableFormat.Codec.zstd where scratch.decompress(payload, into: memory, count: rawLength):
+                break
+            default:
+                throw corrupt(handle, "block of codec \(codec) does not make \(rawLength) bytes")
+            }
         }
-        return Block(taking: memory, allocated: allocated, offset: 0, count: rawLength)
     }
 
     func corrupt(_ handle: BlockHandle, _ what: String) -> StorageError {

@@ -44,6 +44,9 @@ private func decide(_ row: Row?, _ fill: (inout RequestBatch, UnsafeRawBufferPoi
             case .set(let first, let second, let expiresAt):
                 said.change = String(decoding: Array(first) + Array(second), as: UTF8.self) + "@\(expiresAt)"
             case .setNumber(let number, let expiresAt): said.change = "\(number)@\(expiresAt)"
+            case .setDecimal(let number, let expiresAt): said.change = "\(number.text)@\(expiresAt)"
+            case .splice(_, let bytes, let offset, let expiresAt):
+                said.change = "\(String(decoding: bytes, as: UTF8.self)) at \(offset)@\(expiresAt)"
             }
             return said
         }

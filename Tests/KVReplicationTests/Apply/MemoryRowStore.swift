@@ -65,8 +65,14 @@ final class MemoryRowStore: RowStore {
                     let valueLength = try? reader.readVarint(), let key = try? reader.readBytes(Int(keyLength)),
                     let value = try? reader.readBytes(Int(valueLength))
                 {
-                    precondition(kind < 2, "a range deletion in a shard's batch")
-                    state.rows[[UInt8](key)] = kind == 1 ? [UInt8](value) : nil
+                    if kind == 2 {
+                        let (start, end) = ([UInt8](key), [UInt8](value))
+                        state.rows = state.rows.filter {
+                            $0.key.lexicographicallyPrecedes(start) || !$0.key.lexicographicallyPrecedes(end)
+                        }
+                    } else {
+                        state.rows[[UInt8](key)] = kind == 1 ? [UInt8](value) : nil
+                    }
                     offset = reader.offset
                 }
             }

@@ -157,6 +157,20 @@ private let keys = (0..<20).map { "k" + String($0 + 10) } + ["a", "mortal1", "mo
     #expect(try sweeper.round(shard.pin(), time: 1999).found.isEmpty)
 }
 
+@Test func `a sweeper's piece is bounded by the bytes of the keys it finds`() throws {
+    let store = MemoryRowStore()
+    let bench = ApplyBench([store])
+    let long = String(repeating: "x", count: 2000)
+    for place in 100..<200 { try bench.run { $0.put("\(place)" + long, "v", .none, .at(milliseconds: 2000)) } }
+    let shard = try #require(bench.applier[ShardID(0)])
+    var sweeper = Sweeper()
+    let (first, isFirstAtEnd) = try sweeper.round(shard.pin(), time: 2000)
+    let (second, isSecondAtEnd) = try sweeper.round(shard.pin(), time: 2000)
+    #expect(first.count == (Sweeper.foundBytesMax + 2002) / 2003)
+    #expect(!isFirstAtEnd && isSecondAtEnd)
+    #expect(Set((first + second).map(\.key)).count == 100)
+}
+
 @Test func `a shard without expiries is not swept`() throws {
     let store = MemoryRowStore()
     let bench = ApplyBench([store])

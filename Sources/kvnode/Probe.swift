@@ -1,0 +1,95 @@
+import ArgumentParser
+import Glibc
+import KVConfiguration
+
+/// What `--probe` asks of the node that runs with the same configuration: for health checks of containers, which have no curl.
+enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
+    /// Whether it runs.
+    case livez
+    /// Whether it serves.
+    case readyz
+    /// Hand leadership over, before the node is stopped.
+    case handOver = "hand-over"
+
+    /// For how long load balancers are given to forget a node that is about to stop.
+    private static let forgetSeconds: UInt32 = 3
+
+    /// Asks.
+    /// - Throws: `ProbeError` where the answer is not 2xx, or there is none.
+    func run(_ address: HostPort) throws {
+        switch self {
+        case .livez: try Self.expectSuccess(Self.exchange("GET", "/livez", at: address))
+        case .readyz: try Self.expectSuccess(Self.exchange("GET", "/readyz", at: address))
+        case .handOver:
+            try Self.expectSuccess(Self.exchange("POST", "/admin/v1/leadership", body: "{}", at: address))
+            sleep(Self.forgetSeconds)
+        }
+    }
+
+    private static func expectSuccess(_ answer: String) throws {
+        let status = answer.split(separator: " ", maxSplits: 2).dropFirst().first ?? ""
+        guard status.hasPrefix("2") else {
+            let body = answer.split(separator: "\r\n\r\n", maxSplits: 1).dropFirst().first ?? "no answer"
+            throw ProbeError("\(status): \(body)")
+        }
+    }
+
+    /// One request over a connection of its own; at most two seconds for each step.
+    private static func exchange(
+        _ method: String,
+        _ path: String,
+        body: String = "",
+        at address: HostPort
+    ) throws -> String {
+        let socket = try connect(to: address)
+        defer { close(socket) }
+        let type = body.isEmpty ? "" : "Content-Type: application/json\r\n"
+        let request =
+            "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(type)"
+            + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        let bytes = Array(request.utf8)
+        guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw ProbeError("\(address) does not take a request")
+        }
+        var answer: [UInt8] = []
+        var part = [UInt8](repeating: 0, count: 4096)
+        while answer.count < 65_536 {
+            let count = recv(socket, &part, part.count, 0)
+            guard count > 0 else { break }
+            answer += part.prefix(count)
+        }
+        guard !answer.isEmpty else { throw ProbeError("\(address) does not answer") }
+        return String(decoding: answer, as: UTF8.self)
+    }
+
+    private static func connect(to address: HostPort) throws -> Int32 {
+        // What listens on every address is asked at this machine's own.
+        let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][address.host] ?? address.host
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var found: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, "\(address.port)", &hints, &found) == 0 else { throw ProbeError("\(host) is unknown") }
+        defer { freeaddrinfo(found) }
+        var next = found
+        while let candidate = next?.pointee {
+            next = candidate.ai_next
+            let socket = Glibc.socket(candidate.ai_family, candidate.ai_socktype, candidate.ai_protocol)
+            guard socket >= 0 else { continue }
+            var patience = timeval(tv_sec: 2, tv_usec: 0)
+            let length = socklen_t(MemoryLayout<timeval>.size)
+            // A system that refuses the bound waits longer; the health check that asked has its own.
+            setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &patience, length)
+            setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &patience, length)
+            if Glibc.connect(socket, candidate.ai_addr, candidate.ai_addrlen) == 0 { return socket }
+            close(socket)
+        }
+        throw ProbeError("nothing listens at \(address): the node does not run, or http.listen differs")
+    }
+}
+
+/// Why a probe failed, for a person.
+struct ProbeError: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) { self.description = description }
+}
