@@ -145,6 +145,11 @@ extension Node {
             return answer
         }
         guard isAwaited(hello.node), !known.isLeaving else {
+            // Only who leads group 0 knows that no order changed this a moment ago.
+            guard groups[.controller]?.isLevel == true else {
+                answer.text = "node \(settings.node) knows node \(hello.node) as another life; the leader of group 0 decides"
+                return answer
+            }
             answer.state = .refused
             answer.text =
                 "node \(hello.node) is a member already, with another data directory: choose another node.id, or"

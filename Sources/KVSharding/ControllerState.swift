@@ -47,6 +47,11 @@ package struct ControllerState: Sendable, Equatable {
         /// The replica that leaves in the very step that makes this one a voter.
         package var replaces: ReplicaID?
 
+        /// Whether both are replicas of one life of one host.
+        package func isSameLife(as other: Placement) -> Bool {
+            node == other.node && incarnation == other.incarnation
+        }
+
         /// A placement on this host.
         package init(node: NodeID, incarnation: Incarnation? = nil) {
             self.node = node

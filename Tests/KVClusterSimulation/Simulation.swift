@@ -59,7 +59,11 @@ final class SimulationRun: @unchecked Sendable {
         } catch let violation as SimulationViolation {
             throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
         }
-        try settle(cluster, except: faults.absentHosts)
+        do {
+            try settle(cluster, except: faults.absentHosts)
+        } catch let violation as SimulationViolation {
+            throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
+        }
         try compareReplicas(cluster, except: faults.absentHosts)
         try checkHistory()
         return totals(cluster, faults)

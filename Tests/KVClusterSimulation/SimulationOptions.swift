@@ -54,6 +54,9 @@ package struct SimulationOptions: Sendable {
     /// Bugs of the consensus core switched on.
     package var raftBugs: PlantedBugs = []
 
+    /// Prints what the nodes log.
+    package var logsEvents = false
+
     /// Three nodes, 500 operations, every standard fault.
     package init() {}
 }
