@@ -147,7 +147,8 @@ extension Node {
         guard isAwaited(hello.node), !known.isLeaving else {
             // Only who leads group 0 knows that no order changed this a moment ago.
             guard groups[.controller]?.isLevel == true else {
-                answer.text = "node \(settings.node) knows node \(hello.node) as another life; the leader of group 0 decides"
+                answer.text =
+                    "node \(settings.node) knows node \(hello.node) as another life; the leader of group 0 decides"
                 return answer
             }
             answer.state = .refused

@@ -214,7 +214,8 @@ extension Node {
                 && !isNeededInControl(group, placements[replica])
         }
         // Who leaves leads no group: of those it is out of already it hears nothing more.
-        if removed.contains(group.replica) || (group.id == .controller && placements[group.replica]?.isLeaving == true) {
+        if removed.contains(group.replica) || (group.id == .controller && placements[group.replica]?.isLeaving == true)
+        {
             let leaving = Set(placements.values.filter(\.isLeaving).map(\.node) + [settings.node])
             if let target = group.successor(where: { isConnected($0) && !leaving.contains($0) }) {
                 handOver(group, to: target)
