@@ -126,6 +126,13 @@ extension Node {
                 "node \(hello.node) speaks peer protocols \(hello.protocolRange), the cluster \(PeerProtocol.supported)"
             return answer
         }
+        guard hello.featureLevel >= state.featureLevel else {
+            answer.state = .refused
+            answer.text =
+                "node \(hello.node) supports feature level \(hello.featureLevel), the cluster uses \(state.featureLevel): run a"
+                + " newer version"
+            return answer
+        }
         guard let known = state.nodes[hello.node] else {
             answer.text = "nobody added node \(hello.node) yet: kvctl member add \(hello.node) HOST:PORT"
             return answer

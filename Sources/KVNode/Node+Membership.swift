@@ -95,7 +95,7 @@ extension Node {
     func pursueMembership() {
         guard controller.state.cluster != nil, isFormed, !isStopping else { return }
         if let group = groups[.controller], group.isLeader, !group.hasControlInFlight, !group.isTransferring {
-            if let command = announcement() {
+            if let command = announcement() ?? risenLevel() {
                 group.proposeControl(command.encoded)
             } else if !isCheckingDepartures {
                 reportDepartures()
@@ -115,6 +115,13 @@ extension Node {
             if isNews { return .nodeAnnounced(said.node, said.incarnation, addresses: addresses) }
         }
         return nil
+    }
+
+    /// The order to raise the feature level, where all members are connected and support more.
+    private func risenLevel() -> ControllerCommand? {
+        var levels = connected.mapValues(\.featureLevel)
+        levels[settings.node] = PeerProtocol.featureLevel
+        return controller.state.rise(supported: levels)
     }
 
     /// Reports the replicas that have left, once what this node knows of the groups is certainly as new as this question.

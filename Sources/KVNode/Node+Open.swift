@@ -156,6 +156,12 @@ private struct NodeOpener {
             groups.append(try openGroup(id, store, machine, opener, nodeLog, recovered))
         }
         guard let controller else { throw NodeError("group 0 is missing") }
+        guard controller.state.featureLevel <= PeerProtocol.featureLevel else {
+            throw NodeError(
+                "data directory \(directory) is of a cluster that uses feature level \(controller.state.featureLevel), this version"
+                    + " supports \(PeerProtocol.featureLevel): run a newer version"
+            )
+        }
         return NodeParts(
             lock: lock,
             identityStore: identity,

@@ -117,6 +117,7 @@ package struct ControllerState: Sendable, Equatable {
         case .nodeRemoved(let node): remove(node)
         case .nodeReplaced(let old, let new, let addresses): replace(old, by: new, addresses)
         case .replicasGone(let replicas): forget(replicas)
+        case .levelRaised(let level): raise(to: level)
         }
     }
 
@@ -132,6 +133,21 @@ package struct ControllerState: Sendable, Equatable {
         nextReplica = (plan.groups.values.flatMap(\.keys).map(\.rawValue).max() ?? 0) + 1
         shardMap = plan.shardMap
         featureLevel = plan.featureLevel
+        return .applied
+    }
+
+    /// The order to raise the feature level to what every member supports; nil where one was not heard from or supports no more.
+    package func rise(supported levels: [NodeID: UInt32]) -> ControllerCommand? {
+        guard cluster != nil, nodes.keys.allSatisfy({ levels[$0] != nil }),
+            let common = nodes.keys.compactMap({ levels[$0] }).min(), common > featureLevel
+        else { return nil }
+        return .levelRaised(common)
+    }
+
+    private mutating func raise(to level: UInt32) -> Outcome {
+        guard cluster != nil else { return .refused("the cluster is not initialized yet") }
+        guard level > featureLevel else { return .unchanged }
+        featureLevel = level
         return .applied
     }
 
@@ -226,6 +242,8 @@ package enum ControllerCommand: Sendable, Equatable {
     case nodeReplaced(NodeID, by: NodeID, addresses: [String: String])
     /// These replicas are in their group's configuration no more.
     case replicasGone([Replica])
+    /// Every member supports this feature level, and nobody who does not is let in from now on.
+    case levelRaised(UInt32)
 
     /// A replica of a group.
     package struct Replica: Sendable, Equatable {
