@@ -11,6 +11,7 @@ struct HTTPEdge: HTTPResponder {
     typealias Context = HTTPContext
 
     let service: any KeyValueService
+    let admin: (any AdminService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
@@ -18,8 +19,15 @@ struct HTTPEdge: HTTPResponder {
     let crossOrigin: CrossOrigin
     let logger: Logger
 
-    init(_ service: any KeyValueService, _ settings: HTTPSettings, _ registry: MetricRegistry, _ logger: Logger) {
+    init(
+        _ service: any KeyValueService,
+        admin: (any AdminService)? = nil,
+        _ settings: HTTPSettings,
+        _ registry: MetricRegistry,
+        _ logger: Logger
+    ) {
         self.service = service
+        self.admin = admin
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -74,6 +82,10 @@ struct HTTPEdge: HTTPResponder {
             }
         }
         if let response = try await dataRoute(request, context, target, &endpoint) { return response }
+        if let found = adminEndpoint(path) {
+            endpoint = found
+            return try await administer(found, request, context, target)
+        }
         if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
@@ -103,7 +115,8 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .batch, .session, .openapi, .query, .unknown, .logLevel, .slowRequests:
+        case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .unknown,
+            .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

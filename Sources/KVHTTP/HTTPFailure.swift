@@ -36,7 +36,8 @@ struct HTTPFailure: Error {
         switch code {
         case .badRequest, .cursorExpired: .badRequest
         case .tooLarge: .contentTooLarge
-        case .notAnInteger, .notANumber, .outOfRange: .conflict
+        case .notFound: .notFound
+        case .notAnInteger, .notANumber, .outOfRange, .conflict: .conflict
         case .noLeader, .notLeader, .moving, .unavailable: .serviceUnavailable
         case .overloaded: .tooManyRequests
         case .diskFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
