@@ -113,6 +113,18 @@ extension EndToEnd {
             }
         }
 
+        @Test(.enabled(if: Programs.installed("curl") != nil, "curl is not installed"))
+        func `curl gets what its transcript says`() throws {
+            try TestCluster.run { cluster in
+                let script = Programs.root.appending(path: "scripts/lib/curl_transcript.sh").path
+                let ports = try [1, 2].map { "\(try cluster.node($0).http)" }
+                let command = try Command.run(script, ports, within: 120)
+                try #require(command.code == 0, "\(command.everything)")
+                let page = Programs.root.appending(path: "docs/transcripts/curl.txt")
+                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+            }
+        }
+
         @Test func `a SCAN goes on at another node, unless the one that began it is gone`() throws {
             try TestCluster.run { cluster in
                 let clients = try (1...3).map { try RESPConnection(port: cluster.node($0).resp) }
