@@ -44,7 +44,7 @@ extension EndToEnd {
             defer { folder.remove() }
             let script = """
                 "$1" --port "$2" --bind 127.0.0.1 --save '' --dir "$3" >/dev/null & server=$!
-                trap 'kill $server; wait $server' EXIT
+                trap 'kill -9 $server' EXIT
                 python3 "$4" "$2" "$5"
                 """
             let command = try Command.run(
