@@ -226,6 +226,7 @@ let modules: [Module] = [
         [
             "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
             "KVPeer", "KVRESP", "KVConfiguration", "KVSimulation",
+            "KVHTTP",
         ],
         [("NIOCore", "swift-nio")],
         in: "Tests/KVFuzzing"

@@ -24,7 +24,10 @@ extension EndToEnd {
         @Test(.enabled(if: ForeignClients.systemPython != nil, "python3 is not installed"))
         func `a node answers the examples as Redis did`() throws {
             try TestCluster.run { cluster in
-                try ForeignClients.compareExamples(port: cluster.node(1).resp)
+                let python = try #require(ForeignClients.systemPython)
+                let (script, file) = (ForeignClients.exampleFiles[0], ForeignClients.exampleFiles[1])
+                let command = try Command.run(python, [script, "\(cluster.node(1).resp)", file], within: 60)
+                try ForeignClients.expectExamples(command)
             }
         }
 
@@ -39,18 +42,17 @@ extension EndToEnd {
             let port = try #require(TakenPort.free(1).first)
             let folder = try TemporaryFolder()
             defer { folder.remove() }
-            let server = Process()
-            server.executableURL = URL(filePath: program)
-            server.arguments = ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", folder.url.path]
-            server.standardOutput = FileHandle.nullDevice
-            try server.run()
-            defer {
-                server.terminate()
-                server.waitUntilExit()
-            }
-            // It listens when it is ready.
-            try #require(Poll.until(20) { (try? RESPConnection(port: port).ask("PING")) == .simple("PONG") })
-            try ForeignClients.compareExamples(port: port)
+            let script = """
+                "$1" --port "$2" --bind 127.0.0.1 --save '' --dir "$3" >/dev/null & server=$!
+                trap 'kill -9 $server' EXIT
+                python3 "$4" "$2" "$5"
+                """
+            let command = try Command.run(
+                "/bin/sh",
+                ["-c", script, "sh", program, "\(port)", folder.url.path] + ForeignClients.exampleFiles,
+                within: 60
+            )
+            try ForeignClients.expectExamples(command)
         }
 
         @Test(.enabled(if: ForeignClients.redisCLI != nil, "redis-cli is not installed"))
@@ -110,6 +112,18 @@ extension EndToEnd {
                 try Data(answer.text.utf8).write(to: file)
                 let command = try Command.run(python, ["-m", "openapi_spec_validator", file.path], within: 60)
                 #expect(command.code == 0, "\(command.everything)")
+            }
+        }
+
+        @Test(.enabled(if: Programs.installed("curl") != nil, "curl is not installed"))
+        func `curl gets what its transcript says`() throws {
+            try TestCluster.run { cluster in
+                let script = Programs.root.appending(path: "scripts/lib/curl_transcript.sh").path
+                let ports = try [1, 2].map { "\(try cluster.node($0).http)" }
+                let command = try Command.run(script, ports, within: 120)
+                try #require(command.code == 0, "\(command.everything)")
+                let page = Programs.root.appending(path: "docs/transcripts/curl.txt")
+                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
             }
         }
 

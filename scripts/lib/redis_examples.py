@@ -9,6 +9,7 @@ A block begins with `## COMMAND`, on an empty server. A line is a command as a s
 import shlex
 import socket
 import sys
+import time
 
 
 def read(stream):
@@ -28,8 +29,18 @@ def read(stream):
     raise SystemExit(f"no answer of RESP2: {line!r}")
 
 
+def connect(port):
+    """A connection to a server that may be about to listen."""
+    for _ in range(400):
+        try:
+            return socket.create_connection(("127.0.0.1", port), timeout=30)
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+    raise SystemExit(f"nobody listens on port {port}")
+
+
 def main(port, path):
-    connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+    connection = connect(port)
     stream = connection.makefile("rb")
 
     def ask(words):
