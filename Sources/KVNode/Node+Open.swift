@@ -335,13 +335,19 @@ private struct NodeOpener {
         _ nodeLog: NodeLog,
         _ recovered: RecoveredLog
     ) throws -> OpenedGroup {
-        let membership = try GroupMembership(decoding: store.state.membership)
+        var membership = try GroupMembership(decoding: store.state.membership)
         let stored = store.state.replica
         // The first nodes' replicas have the nodes' numbers. One that was removed goes on until it is told so by a member: until all
         // others know of it, its vote may be needed.
         let replica =
             stored > 0
             ? ReplicaID(stored) : membership.replica(on: settings.node) ?? ReplicaID(settings.node.rawValue)
+        if settings.standsAlone {
+            membership = GroupMembership(
+                configuration: Configuration(voters: [replica]),
+                nodes: [replica: settings.node]
+            )
+        }
         let cut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
         let found = recovered.groups[id]
         var hard = found?.hardState ?? HardState()
