@@ -271,8 +271,8 @@ private struct NodeOpener {
         options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)
         var bytes: [UInt8] = []
-        bytes.append(littleEndian: identity.cluster.high)
-        bytes.append(littleEndian: identity.cluster.low)
+        bytes.append(littleEndian: identity.logCluster.high)
+        bytes.append(littleEndian: identity.logCluster.low)
         bytes.append(littleEndian: identity.node.rawValue)
         bytes.append(littleEndian: identity.incarnation.rawValue)
         let cuts = stores.mapValues { LogCut(index: $0.state.cutIndex, term: $0.state.cutTerm) }

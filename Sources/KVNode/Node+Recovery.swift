@@ -1,5 +1,5 @@
 package import KVBase
-package import KVReplication
+import KVReplication
 package import Logging
 
 /// What a data directory holds that a cluster is to go on with alone.
