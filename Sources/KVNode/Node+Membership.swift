@@ -177,9 +177,7 @@ extension Node {
 
     /// Whether a replica of group 0 stays since its node is in other groups yet: who may lead one must know who is to leave it.
     private func isNeededInControl(_ group: GroupReplica, _ placement: ControllerState.Placement?) -> Bool {
-        guard group.id == .controller, let placement, !settings.plantedBugs.contains(.controlLeftFirst) else {
-            return false
-        }
+        guard group.id == .controller, let placement else { return false }
         return controller.state.groups.contains { id, placements in
             id != .controller && placements.values.contains { $0.isSameLife(as: placement) }
         }

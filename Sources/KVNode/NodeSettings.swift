@@ -113,6 +113,4 @@ package struct PlantedNodeBugs: OptionSet, Sendable {
     package static let acknowledgeBeforeSync = PlantedNodeBugs(rawValue: 1 << 0)
     /// A voter that lost its data is taken back as if it had not.
     package static let wipedVoter = PlantedNodeBugs(rawValue: 1 << 1)
-    /// A node that is removed leaves group 0 before the others.
-    package static let controlLeftFirst = PlantedNodeBugs(rawValue: 1 << 2)
 }

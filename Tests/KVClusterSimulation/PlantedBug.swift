@@ -17,8 +17,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case skipPreviousEntryCheck = "skip-previous-entry-check"
     /// A stale report of durability counts.
     case stalePersistedAck = "stale-persisted-ack"
-    /// A removed node leaves the group that says what is wanted before those that it may lead.
-    case controlLeftFirst = "control-left-first"
     /// A replacement takes effect at once, without the joint step.
     case skipsJoint = "skips-joint"
 
@@ -33,10 +31,6 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .voteNotSynced: options.raftBugs.insert(.voteNotSynced)
         case .commitOldTerm: options.raftBugs.insert(.commitOldTermByCounting)
         case .skipPreviousEntryCheck: options.raftBugs.insert(.skipPreviousEntryCheck)
-        case .controlLeftFirst:
-            options.bugs.insert(.controlLeftFirst)
-            options.faults.insert(.membership)
-            options.operations = max(options.operations, 1_000)
         case .skipsJoint:
             options.raftBugs.insert(.skipsJoint)
             options.faults.insert(.membership)

@@ -95,7 +95,7 @@ struct SimulationTests {
         #expect(one.table == two.table)
     }
 
-    @Test(arguments: [PlantedBug.acknowledgeBeforeSync, .appliedAheadOfOwnLog, .wipedVoter, .controlLeftFirst])
+    @Test(arguments: [PlantedBug.acknowledgeBeforeSync, .appliedAheadOfOwnLog, .wipedVoter, .skipsJoint])
     func `a planted bug is found`(bug: PlantedBug) throws {
         var options = SimulationOptions()
         bug.plant(in: &options)
