@@ -151,6 +151,8 @@ extension EndToEnd {
                 // What is left of the others is of another cluster now.
                 let left = try cluster.tryScript("start", "2", "--timeout", "3")
                 #expect(left.code != 0)
+                // A process that is left of the old cluster would tell a new host of that one.
+                try cluster.script("kill", "2")
                 #expect(try cluster.askUntilServed(1, ["SET", "alone", "yes"]) == .ok)
                 for id in [2, 3] {
                     let removed = try cluster.kvctl("member", "remove", "\(id)", "--wait", "--wait-timeout", "30s")
