@@ -72,7 +72,11 @@ extension HTTPEdge {
             try await done { admin.stopNode(force: body.force ?? false, completion: $0) }
             return json(.accepted, "{\"stopping\":true}")
         default:
-            throw HTTPFailure(.methodNotAllowed, "method_not_allowed", "see /openapi.json for what is allowed here")
+            throw HTTPFailure(
+                .methodNotAllowed,
+                "method_not_allowed",
+                "expected GET or POST of members, POST of promote, replace, leadership and stop, DELETE of a member"
+            )
         }
     }
 

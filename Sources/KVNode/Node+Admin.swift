@@ -188,7 +188,11 @@ extension Node: AdminService {
                 return ServiceError(.conflict, "node \(node) is the last voter: a cluster needs one")
             }
             if let reason = quorumLoss(without: node, isRemoval: true) { return ServiceError(.conflict, reason) }
-            return refusalOfSecond(besides: node)
+            // Who votes nowhere may go whatever else is under way.
+            let votes = sortedGroups.contains { group in
+                group.configuration.voters.contains { group.node(of: $0) == node }
+            }
+            return votes ? refusalOfSecond(besides: node) : nil
         case .replace(let old, let new, let address):
             guard let known = nodes[old] else { return unknown(old) }
             if nodes[new]?.replaces == old { return nil }

@@ -41,6 +41,16 @@ extension Node {
         return .begun(found)
     }
 
+    /// Whether a data directory is that of a member of a formed cluster.
+    /// - Throws: `NodeError` where it cannot be read.
+    package static func isFormed(_ settings: NodeSettings, _ fileSystem: any FileSystem) throws -> Bool {
+        do {
+            return try IdentityStore.stored(in: settings.dataDirectory, fileSystem)?.isFormed == true
+        } catch {
+            throw NodeError("\(error)")
+        }
+    }
+
     /// Draws the incarnation with which a node joins this cluster, durably; the same where it began before.
     /// - Throws: `NodeError` where the directory is in use, damaged, or began to join another cluster.
     package static func beginJoin(

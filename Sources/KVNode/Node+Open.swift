@@ -271,8 +271,8 @@ private struct NodeOpener {
         options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)
         var bytes: [UInt8] = []
-        bytes.append(littleEndian: identity.cluster.high)
-        bytes.append(littleEndian: identity.cluster.low)
+        bytes.append(littleEndian: identity.logCluster.high)
+        bytes.append(littleEndian: identity.logCluster.low)
         bytes.append(littleEndian: identity.node.rawValue)
         bytes.append(littleEndian: identity.incarnation.rawValue)
         let cuts = stores.mapValues { LogCut(index: $0.state.cutIndex, term: $0.state.cutTerm) }
@@ -335,13 +335,19 @@ private struct NodeOpener {
         _ nodeLog: NodeLog,
         _ recovered: RecoveredLog
     ) throws -> OpenedGroup {
-        let membership = try GroupMembership(decoding: store.state.membership)
+        var membership = try GroupMembership(decoding: store.state.membership)
         let stored = store.state.replica
         // The first nodes' replicas have the nodes' numbers. One that was removed goes on until it is told so by a member: until all
         // others know of it, its vote may be needed.
         let replica =
             stored > 0
             ? ReplicaID(stored) : membership.replica(on: settings.node) ?? ReplicaID(settings.node.rawValue)
+        if settings.standsAlone {
+            membership = GroupMembership(
+                configuration: Configuration(voters: [replica]),
+                nodes: [replica: settings.node]
+            )
+        }
         let cut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
         let found = recovered.groups[id]
         var hard = found?.hardState ?? HardState()

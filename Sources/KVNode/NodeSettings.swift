@@ -24,6 +24,8 @@ package struct NodeSettings: Sendable {
     package var clusterName: String
     /// What a member of the cluster told this node, which joins it; nil where the node is one of its first or joined before.
     package var join: JoinAnswer?
+    /// Whether the groups are opened as if this node were their only member: see `Node.recover`.
+    var standsAlone = false
     /// All members that the cluster starts with, this node among them.
     package var members: [Member]
     /// How many shards a new cluster has.

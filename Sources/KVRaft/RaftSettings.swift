@@ -72,4 +72,6 @@ package struct PlantedBugs: OptionSet, Sendable {
     package static let stalePersistedAckAccepted = PlantedBugs(rawValue: 1 << 4)
     /// Entries are acknowledged, and the leader counts itself, before they are durable.
     package static let acknowledgeBeforeSync = PlantedBugs(rawValue: 1 << 5)
+    /// A change that needs a joint step takes effect in one.
+    package static let skipsJoint = PlantedBugs(rawValue: 1 << 6)
 }

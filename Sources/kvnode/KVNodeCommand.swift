@@ -48,6 +48,14 @@ struct KVNodeCommand: AsyncParsableCommand {
     @Option(name: .long, help: "Asks the node that runs with this configuration, and ends: livez, readyz, hand-over.")
     var probe: Probe?
 
+    @Flag(
+        name: .long,
+        help: "Where a majority is lost for good: shows what this data directory could go on with alone, and ends."
+    )
+    var recover = false
+    @Flag(name: .long, help: "With --recover: makes this node a cluster of its own with what it holds.")
+    var acceptDataLoss = false
+
     /// The exit codes beside 0.
     private enum Exit {
         static let failed: Int32 = 1
@@ -66,6 +74,9 @@ struct KVNodeCommand: AsyncParsableCommand {
         }
         do {
             if let probe { return try probe.run(loaded.configuration.http.listen) }
+            if recover {
+                return try await Recovery(configuration: loaded.configuration, acceptsDataLoss: acceptDataLoss).run()
+            }
             try await runNode(loaded.configuration, join: join)
         } catch {
             complain("kvnode: \(error)")

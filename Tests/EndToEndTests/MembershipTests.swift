@@ -128,6 +128,42 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a node whose majority is lost for good goes on alone, and the cluster grows again from it`() throws
+        {
+            try TestCluster.run { cluster in
+                let keys = (0..<100).map { "key-\($0)" }
+                let connection = try RESPConnection(port: cluster.node(1).resp)
+                for key in keys { try #require(try connection.ask("SET", key, "of \(key)") == .ok) }
+                try cluster.waitCaughtUp()
+                cluster.killAll()
+                let config = try cluster.node(1).config
+                let shown = try Command.run(Programs.kvnode, ["--config", config, "--recover"])
+                #expect(shown.code == 0, "\(shown.everything)")
+                #expect(shown.text.contains("voters are on nodes 1, 2, 3"), "\(shown.everything)")
+                let recovered = try Command.run(
+                    Programs.kvnode,
+                    ["--config", config, "--recover", "--accept-data-loss"]
+                )
+                try #require(recovered.code == 0, "\(recovered.everything)")
+                try cluster.script("start", "1")
+                for key in keys { #expect(try cluster.askUntilServed(1, ["GET", key]) == .text("of \(key)")) }
+
+                // What is left of the others is of another cluster now.
+                let left = try cluster.tryScript("start", "2", "--timeout", "3")
+                #expect(left.code != 0)
+                // A process that is left of the old cluster would tell a new host of that one.
+                try cluster.script("kill", "2")
+                #expect(try cluster.askUntilServed(1, ["SET", "alone", "yes"]) == .ok)
+                for id in [2, 3] {
+                    let removed = try cluster.kvctl("member", "remove", "\(id)", "--wait", "--wait-timeout", "30s")
+                    try #require(removed.code == 0, "\(removed.everything)")
+                }
+                try add(4, cluster)
+                #expect(try voters(cluster) == ["1", "4"])
+                #expect(try cluster.askUntilServed(4, ["GET", "alone"]) == .text("yes"))
+            }
+        }
+
         @Test func `what is unknown, comes second or would lose a majority is refused with the numbers`() throws {
             try TestCluster.run { cluster in
                 let unknown = try cluster.kvctl("member", "remove", "9")

@@ -17,6 +17,8 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case skipPreviousEntryCheck = "skip-previous-entry-check"
     /// A stale report of durability counts.
     case stalePersistedAck = "stale-persisted-ack"
+    /// A replacement takes effect at once, without the joint step.
+    case skipsJoint = "skips-joint"
 
     /// Switches the bug on, and the faults that it takes to show.
     package func plant(in options: inout SimulationOptions) {
@@ -29,6 +31,10 @@ package enum PlantedBug: String, CaseIterable, Sendable {
         case .voteNotSynced: options.raftBugs.insert(.voteNotSynced)
         case .commitOldTerm: options.raftBugs.insert(.commitOldTermByCounting)
         case .skipPreviousEntryCheck: options.raftBugs.insert(.skipPreviousEntryCheck)
+        case .skipsJoint:
+            options.raftBugs.insert(.skipsJoint)
+            options.faults.insert(.membership)
+            options.operations = max(options.operations, 1_000)
         case .stalePersistedAck: options.raftBugs.insert(.stalePersistedAckAccepted)
         }
     }

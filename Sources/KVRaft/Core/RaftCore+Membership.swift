@@ -35,9 +35,12 @@ extension RaftCore {
         // On top of nothing a change gives another configuration than the others have: see RestoredState.founding.
         guard !tracker.configuration.voters.isEmpty else { throw .configurationRefused(.noVoterToStartFrom) }
         let change = try decodeChange(entry.payload)
-        let changed: Configuration
+        var changed: Configuration
         do {
             changed = try ConfigurationChanger.apply(change, to: tracker.configuration)
+            if changed.isJoint, settings.plantedBugs.contains(.skipsJoint) {
+                changed = try ConfigurationChanger.leaveJoint(changed)
+            }
         } catch {
             throw .configurationRefused(error)
         }

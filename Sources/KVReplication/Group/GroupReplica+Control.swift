@@ -63,6 +63,20 @@ extension GroupReplica {
         return true
     }
 
+    /// Stores that this replica is the only one of its group, as of the end of its log: no change before that counts any more.
+    ///
+    /// For a group that was opened so and takes no part yet; `completion` is called on the home scheduler when it is durable.
+    package func standAlone(completion: @escaping @Sendable ((any Error)?) -> Void) {
+        let (bytes, index, own) = (membership.encoded, core.lastIndex, replica.rawValue)
+        store.change { state in
+            state.membership = bytes
+            state.membershipIndex = index
+            state.replica = own
+        } completion: { error in
+            completion(error)
+        }
+    }
+
     // MARK: Leadership
 
     /// Whether leadership is on its way to another replica.

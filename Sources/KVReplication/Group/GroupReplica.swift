@@ -435,6 +435,8 @@ extension GroupReplica {
     package var firstIndex: LogIndex { core.firstIndex }
     /// The last index of the log.
     package var lastIndex: LogIndex { core.lastIndex }
+    /// The term of the last entry.
+    package var lastTerm: Term { core.term(at: core.lastIndex) ?? 0 }
     /// As leader: what it knows of each replica.
     package var progress: [ReplicaProgress] { core.progress }
     /// The tablets that hold its state.

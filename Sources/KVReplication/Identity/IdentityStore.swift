@@ -139,6 +139,21 @@ package final class IdentityStore: @unchecked Sendable {
         durable.change({ $0.isRemoved = true }, completion: completion)
     }
 
+    /// Stores that the node is of another cluster from now on, in which it has met nobody.
+    ///
+    /// `completion` is called on the home scheduler after it is on stable storage.
+    package func changeCluster(to cluster: ClusterID, completion: @escaping @Sendable ((any Error)?) -> Void) {
+        durable.change(
+            {
+                $0.cluster = cluster
+                $0.isJoined = true
+                $0.isFormed = true
+                $0.peers = [:]
+            },
+            completion: completion
+        )
+    }
+
     /// Stores that every member met this incarnation.
     ///
     /// `completion` is called on the home scheduler after it is on stable storage.

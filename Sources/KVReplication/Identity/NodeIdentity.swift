@@ -9,6 +9,7 @@ package import KVBase
 ///     formed: true                      whether every member met this incarnation
 ///     joined: true                      where the node joined a cluster that existed; else the line is absent
 ///     removed: true                     where the node was told that it was removed; else the line is absent
+///     log: 32 hexadecimal digits        the cluster under which the log was begun, where it was another; else the line is absent
 ///     peer.2: 16 hexadecimal digits     the incarnation of each peer that was met
 ///     checksum: 8 hexadecimal digits    CRC32C of all lines before
 package struct NodeIdentity: Equatable, Sendable {
@@ -27,12 +28,15 @@ package struct NodeIdentity: Equatable, Sendable {
     package var isJoined = false
     /// Whether the cluster removed it: this life of the directory takes no part in it again.
     package var isRemoved = false
+    /// The cluster under which the log was begun, which its files name; another one after a recovery.
+    package var logCluster: ClusterID
     /// The incarnations of the peers that were met.
     package var peers: [NodeID: Incarnation] = [:]
 
     /// The identity of a new directory.
     package init(cluster: ClusterID, node: NodeID, incarnation: Incarnation) {
         self.cluster = cluster
+        logCluster = cluster
         self.node = node
         self.incarnation = incarnation
     }
@@ -49,6 +53,7 @@ package struct NodeIdentity: Equatable, Sendable {
             "format: \(Self.format)\ncluster: \(cluster)\nnode: \(node)\nincarnation: \(incarnation)\nformed: \(isFormed)\n"
         if isJoined { text += "joined: true\n" }
         if isRemoved { text += "removed: true\n" }
+        if logCluster != cluster { text += "log: \(logCluster)\n" }
         for (peer, incarnation) in peers.sorted(by: { $0.key < $1.key }) { text += "peer.\(peer): \(incarnation)\n" }
         return text + "checksum: \(Self.checksum(text))\n"
     }
@@ -85,6 +90,10 @@ package struct NodeIdentity: Equatable, Sendable {
         isFormed = formed
         isJoined = try Self.takeFlag("joined", &values)
         isRemoved = try Self.takeFlag("removed", &values)
+        if let text = values.removeValue(forKey: "log") {
+            guard let other = ClusterID(text) else { throw Malformed(description: "'log: \(text)' is no cluster") }
+            logCluster = other
+        }
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {
             guard key.hasPrefix("peer."), let peer = UInt64(key.dropFirst(5)), let life = Incarnation(value) else {
                 throw Malformed(description: "unknown line '\(key): \(value)'")

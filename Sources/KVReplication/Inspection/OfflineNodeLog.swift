@@ -69,8 +69,8 @@ package struct OfflineNodeLog: Sendable {
     /// The identity that the segments' headers carry in the log of such a node.
     package static func identity(_ node: NodeIdentity) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.append(littleEndian: node.cluster.high)
-        bytes.append(littleEndian: node.cluster.low)
+        bytes.append(littleEndian: node.logCluster.high)
+        bytes.append(littleEndian: node.logCluster.low)
         bytes.append(littleEndian: node.node.rawValue)
         bytes.append(littleEndian: node.incarnation.rawValue)
         return bytes

@@ -28,6 +28,10 @@ struct IdentityStoreTests {
         identity.isJoined = true
         identity.isRemoved = true
         #expect(try NodeIdentity(parsing: Array(identity.text.utf8)) == identity)
+        // After a recovery the log goes on under the name that it has.
+        identity.cluster = ClusterID(high: 1, low: 2)
+        #expect(identity.logCluster == Self.cluster)
+        #expect(try NodeIdentity(parsing: Array(identity.text.utf8)) == identity)
     }
 
     @Test func `any changed byte of the text is refused`() throws {
