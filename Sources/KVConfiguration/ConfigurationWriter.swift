@@ -55,7 +55,10 @@ package enum ConfigurationWriter {
             "kv1.example.net:"
                 + (setting.path.hasPrefix("resp") ? "6400" : setting.path.hasPrefix("http") ? "8080" : "7400")
         case .members: "1=127.0.0.1:7400"
-        case .flag, .count, .bytes, .duration, .text, .choice: "/fast-disk/log"
+        case .flag, .count, .bytes, .duration, .text, .choice:
+            setting.path.hasPrefix("tls.")
+                ? "/etc/kv/\(setting.path.dropFirst(4)).pem"
+                : setting.path.hasPrefix("auth.") ? "/etc/kv/administrator" : "/fast-disk/log"
         }
     }
 

@@ -10,15 +10,31 @@ import NIOCore
 struct HTTPEdge: HTTPResponder {
     typealias Context = HTTPContext
 
-    let service: any KeyValueService
+    /// The service; within a request, as its client may use it.
+    var service: any KeyValueService
+    /// Who finds out whether clients are who they say; nil where nobody is asked.
+    let authenticator: Authenticator?
+    /// Who changes users; nil where nobody can.
+    let users: (any AccessAdministration)?
+    /// Within a request: whether its client may see what concerns operators.
+    var isKnown = true
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
     let scrapes: ScrapeCache
     let logger: Logger
 
-    init(_ service: any KeyValueService, _ settings: HTTPSettings, _ registry: MetricRegistry, _ logger: Logger) {
+    init(
+        _ service: any KeyValueService,
+        authenticator: Authenticator?,
+        users: (any AccessAdministration)?,
+        _ settings: HTTPSettings,
+        _ registry: MetricRegistry,
+        _ logger: Logger
+    ) {
         self.service = service
+        self.authenticator = authenticator
+        self.users = users
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -32,7 +48,7 @@ struct HTTPEdge: HTTPResponder {
         var endpoint = Endpoint.unknown
         var response: Response
         do throws(HTTPFailure) {
-            response = try await route(request, context, &endpoint)
+            response = try await authorized(request, context, requestID, &endpoint)
         } catch {
             metrics.reject(error.code)
             response = failure(error, requestID, context)
@@ -46,7 +62,7 @@ struct HTTPEdge: HTTPResponder {
     }
 
     /// The table of routes.
-    private func route(
+    func route(
         _ request: Request,
         _ context: HTTPContext,
         _ endpoint: inout Endpoint
@@ -98,7 +114,7 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .unknown, .logLevel, .slowRequests:
+        case .key, .increment, .users, .user, .authentication, .unknown, .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

@@ -1,4 +1,5 @@
 import Hummingbird
+import HummingbirdCore
 package import KVService
 package import KVTelemetry
 package import Logging
@@ -22,6 +23,8 @@ package struct HTTPServer: Service {
     /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
     package init(
         service: any KeyValueService,
+        authenticator: Authenticator? = nil,
+        users: (any AccessAdministration)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -30,7 +33,7 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, settings, metrics, logger)
+        edge = HTTPEdge(service, authenticator: authenticator, users: users, settings, metrics, logger)
         self.settings = settings
         self.group = group
         self.host = host
@@ -51,14 +54,20 @@ package struct HTTPServer: Service {
         let bytesMax = edge.service.requestLimits.valueBytesMax
         return Application(
             responder: edge,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [
-                        ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
-                    ],
-                    idleTimeout: idle
+            server: HTTPServerBuilder { [edge, settings] responder in
+                SecuredChannel(
+                    HTTP1Channel(
+                        responder: responder,
+                        configuration: .init(
+                            additionalChannelHandlers: [
+                                ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
+                            ],
+                            idleTimeout: idle
+                        )
+                    ),
+                    secure: settings.secure
                 )
-            ),
+            },
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),
                 backlog: 1_024,

@@ -1,9 +1,13 @@
+package import NIOCore
+
 /// What bounds an HTTP listener.
 package struct HTTPSettings: Sendable {
     /// How long a connection may be idle between requests.
     package var idleTimeout: Duration = .seconds(60)
     /// How long a request's body may take to arrive.
     package var bodyTimeout: Duration = .seconds(30)
+    /// Puts TLS on a new connection; nil where clients speak in the clear.
+    package var secure: (@Sendable (any Channel) throws -> Void)?
     /// How many connections may be open at once; further ones wait in the listen queue.
     package var connectionsMax = 10_000
     /// From how many nanoseconds on a request is logged as slow, with its id; 0 for never.

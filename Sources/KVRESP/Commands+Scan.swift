@@ -21,7 +21,7 @@ extension RESPConnection {
         )
         let sequence = expectCustom(.read)
         let shared = shared
-        shared.service.scan(request) { [self] result in
+        service.scan(request) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let page):
@@ -50,7 +50,7 @@ extension RESPConnection {
 
     func countKeys(_ arguments: Arguments) throws(RESPError) {
         let sequence = expectCustom(.read)
-        shared.service.count(consistency) { [self] result in
+        service.count(consistency) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let count): finish(sequence) { output, _ in output.writeNumber(Int64(clamping: count)) }
@@ -116,7 +116,7 @@ private final class KeysCollector: @unchecked Sendable {
             keysOnly: true,
             consistency: consistency
         )
-        connection.shared.service.scan(request) { self.take($0, start: start) }
+        connection.service.scan(request) { self.take($0, start: start) }
     }
 
     private func take(_ result: Result<ScanPage, ServiceError>, start: [UInt8]) {

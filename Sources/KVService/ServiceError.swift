@@ -41,6 +41,14 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let unavailable = Code(rawValue: "unavailable")
         /// A cursor that this node does not know.
         package static let cursorExpired = Code(rawValue: "cursor_expired")
+        /// Nobody proved who asks, or not rightly; nothing was done.
+        package static let unauthenticated = Code(rawValue: "unauthenticated")
+        /// Who asks may not do this; nothing was done.
+        package static let permissionDenied = Code(rawValue: "permission_denied")
+        /// A change of users that what there is does not allow; nothing was done.
+        package static let accessConflict = Code(rawValue: "user_conflict")
+        /// A user or token that does not exist.
+        package static let accessNotFound = Code(rawValue: "user_not_found")
         /// A failure of the program; the message has what is known.
         package static let internalError = Code(rawValue: "internal")
     }
@@ -76,5 +84,6 @@ extension ServiceError.Code {
     package static let all: [ServiceError.Code] = [
         .badRequest, .tooLarge, .notAnInteger, .notANumber, .outOfRange, .noLeader, .notLeader, .moving, .overloaded,
         .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .internalError,
+        .unauthenticated, .permissionDenied, .accessConflict, .accessNotFound,
     ]
 }

@@ -31,13 +31,24 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
     let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 
-    let consensus = ConsensusService(configuration, node, nodeMetrics, watch, home: machine.home, log: log)
+    let security = try Security(configuration, node, clock, log)
+    let consensus = ConsensusService(
+        configuration,
+        node,
+        nodeMetrics,
+        watch,
+        security: security,
+        home: machine.home,
+        log: log
+    )
     try await consensus.start()
+    security.start()
     let resp = RESPService(
         configuration,
         RESPServer(
             service: node,
-            settings: configuration.respSettings(clock),
+            authenticator: security.authenticator,
+            settings: configuration.respSettings(clock, security),
             metrics: metrics,
             logger: log
         )
@@ -52,7 +63,9 @@ func runNode(_ configuration: NodeConfiguration) async throws {
         configuration,
         HTTPServer(
             service: node,
-            settings: configuration.httpSettings,
+            authenticator: security.authenticator,
+            users: node,
+            settings: configuration.httpSettings(security),
             metrics: metrics,
             on: group,
             host: configuration.http.listen.host,
@@ -64,7 +77,7 @@ func runNode(_ configuration: NodeConfiguration) async throws {
 
     // Stopped in the opposite order: clients first, then the node.
     var services = ServiceGroupConfiguration(
-        services: ([consensus, resp, http] as [any Service]).map {
+        services: ([security, consensus, resp, http] as [any Service]).map {
             .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         },
         logger: log

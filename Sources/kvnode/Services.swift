@@ -23,6 +23,7 @@ struct ConsensusService: Service {
         _ node: Node,
         _ metrics: NodeMetrics,
         _ watch: HostWatch,
+        security: Security,
         home: any EventLoop,
         log: Logger
     ) {
@@ -35,7 +36,7 @@ struct ConsensusService: Service {
             node: configuration.node.id,
             peers: configuration.peerAddresses,
             loop: home,
-            settings: configuration.peerSettings,
+            settings: configuration.peerSettings(security),
             logger: log
         )
     }

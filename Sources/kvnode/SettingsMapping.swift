@@ -32,6 +32,7 @@ extension NodeConfiguration {
             "peer": peer.advertised.description,
         ]
         settings.softwareVersion = Version.text
+        settings.demandsAuthentication = authentication.isRequired
         settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
@@ -57,8 +58,12 @@ extension NodeConfiguration {
         group.retainedLogBytes = UInt64(log.retainBytes)
     }
 
-    var peerSettings: PeerSettings {
+    func peerSettings(_ security: Security) -> PeerSettings {
         var settings = PeerSettings()
+        if tls.isOnPeer, let contexts = security.contexts {
+            settings.secureAccepted = { try contexts.secureAcceptedPeer($0) }
+            settings.secureDialed = { try contexts.secureDialedPeer($0, $1) }
+        }
         settings.connectTimeout = peerLinks.connectTimeout
         settings.idleTimeout = peerLinks.idleTimeout
         settings.queueBytesMax = peerLinks.queueBytesMax
@@ -72,15 +77,17 @@ extension NodeConfiguration {
         )
     }
 
-    func respSettings(_ clock: PosixClock) -> RESPSettings {
+    func respSettings(_ clock: PosixClock, _ security: Security) -> RESPSettings {
         var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
+        if tls.isOnRESP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
         settings.connectionsMax = limits.connections
         settings.requestsInFlightMax = limits.pipeline
         return settings
     }
 
-    var httpSettings: HTTPSettings {
+    func httpSettings(_ security: Security) -> HTTPSettings {
         var settings = HTTPSettings()
+        if tls.isOnHTTP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
         settings.connectionsMax = limits.connections
         settings.scrapeLifetime = .milliseconds(50)
         settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds

@@ -26,12 +26,16 @@ struct HTTPHarness: Sendable {
     static func run(
         limits: RequestLimits = RequestLimits(),
         settings: HTTPSettings = HTTPSettings(),
+        authenticator: Authenticator? = nil,
+        users: (any AccessAdministration)? = nil,
         _ body: @escaping @Sendable (HTTPHarness) async throws -> Void
     ) async throws {
         let service = FakeService(limits: limits)
         let registry = MetricRegistry()
         let server = HTTPServer(
             service: service,
+            authenticator: authenticator,
+            users: users,
             settings: settings,
             metrics: registry,
             on: MultiThreadedEventLoopGroup.singleton,

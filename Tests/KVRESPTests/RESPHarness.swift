@@ -15,13 +15,18 @@ final class RESPHarness {
     let channel: EmbeddedChannel
     let registry = MetricRegistry()
 
-    init(limits: RequestLimits = RequestLimits(), _ change: (inout RESPSettings) -> Void = { _ in }) throws {
+    init(
+        limits: RequestLimits = RequestLimits(),
+        authenticator: Authenticator? = nil,
+        _ change: (inout RESPSettings) -> Void = { _ in }
+    ) throws {
         let service = FakeService(limits: limits)
         self.service = service
         var settings = RESPSettings(node: NodeID(1), softwareVersion: "0.1.0") { service.now }
         change(&settings)
         server = RESPServer(
             service: service,
+            authenticator: authenticator,
             settings: settings,
             metrics: registry,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

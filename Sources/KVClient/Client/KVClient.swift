@@ -31,6 +31,10 @@ public final class KVClient: Sendable {
         public var backOffMin: Duration
         /// The longest wait between two rounds.
         public var backOffMax: Duration
+        /// Who the client is; nil where nodes do not ask.
+        public var credentials: Credentials?
+        /// Whom the client believes; nil where it speaks in the clear.
+        public var tls: ClientTLS?
 
         /// A configuration with these values.
         public init(
@@ -40,8 +44,12 @@ public final class KVClient: Sendable {
             connectTimeout: Duration = .seconds(1),
             inFlightMax: Int = 4096,
             backOffMin: Duration = .milliseconds(10),
-            backOffMax: Duration = .milliseconds(500)
+            backOffMax: Duration = .milliseconds(500),
+            credentials: Credentials? = nil,
+            tls: ClientTLS? = nil
         ) {
+            self.credentials = credentials
+            self.tls = tls
             self.endpoints = endpoints
             self.httpEndpoints = httpEndpoints
             self.requestTimeout = requestTimeout
@@ -83,7 +91,9 @@ public final class KVClient: Sendable {
         let options = RESPConnection.Options(
             connectTimeout: configuration.connectTimeout,
             requestTimeout: configuration.requestTimeout,
-            inFlightMax: configuration.inFlightMax
+            inFlightMax: configuration.inFlightMax,
+            credentials: configuration.credentials,
+            tls: configuration.tls
         )
         slots = configuration.endpoints.map { ConnectionSlot(endpoint: $0, options: options, group: eventLoopGroup) }
         http = HTTPAccess(configuration)
