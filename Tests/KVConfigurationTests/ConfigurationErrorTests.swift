@@ -21,7 +21,7 @@ struct ConfigurationErrorTests {
         ),
         Case(
             least + "election_timeout: 5s",
-            "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, http, peer, raft, log, "
+            "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, http, peer, tls, auth, raft, log, "
                 + "storage, limits, request, threads, logging; nearest: raft.election_timeout"
         ),
         Case(
