@@ -378,6 +378,8 @@ let targets: [Target] = chosen.map { module in
 
 let package = Package(
     name: "kv",
+    // What others build on; the programs are products of their own accord.
+    products: chosenNames.contains("KVClient") ? [.library(name: "KVClient", targets: ["KVClient"])] : [],
     dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0]?.dependency },
     targets: targets,
     swiftLanguageModes: [.v6]

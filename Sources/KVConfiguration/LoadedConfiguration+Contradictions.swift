@@ -103,8 +103,8 @@ extension LoadedConfiguration {
     private func securityContradictions() -> [ConfigurationProblem] {
         let tls = configuration.tls
         var problems: [ConfigurationProblem] = []
-        for (path, isOn) in [("resp.tls", tls.isOnRESP), ("http.tls", tls.isOnHTTP), ("peer.tls", tls.isOnPeer)] where isOn
-        {
+        for (path, isOn) in [("resp.tls", tls.isOnRESP), ("http.tls", tls.isOnHTTP), ("peer.tls", tls.isOnPeer)]
+        where isOn {
             if tls.certificate == nil { problems.append(problem(path, "expected tls.certificate beside it")) }
             if tls.key == nil { problems.append(problem(path, "expected tls.key beside it")) }
         }

@@ -25,7 +25,9 @@ extension HTTPEdge {
         _ endpoint: inout Endpoint
     ) async throws(HTTPFailure) -> Response? {
         let raw = request.head.path ?? "/"
-        guard raw.hasPrefix(Endpoint.users.rawValue) || raw.hasPrefix(Endpoint.authentication.rawValue) else { return nil }
+        guard raw.hasPrefix(Endpoint.users.rawValue) || raw.hasPrefix(Endpoint.authentication.rawValue) else {
+            return nil
+        }
         let target = try Target(raw)
         let parts = target.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(3).map(String.init)
         guard let users, let authenticator else {
@@ -42,7 +44,9 @@ extension HTTPEdge {
             return json(.ok, authenticator.control.current.json)
         case ("users", 2...4):
             endpoint = .user
-            guard let name = percentDecoded(parts[1].utf8) else { throw .badRequest("a bad percent escape in the name") }
+            guard let name = percentDecoded(parts[1].utf8) else {
+                throw .badRequest("a bad percent escape in the name")
+            }
             let change = UserChange(
                 edge: self,
                 request: request,
@@ -120,7 +124,9 @@ private struct UserChange {
             guard let permissions = Permissions(target.text("permissions") ?? "") else {
                 throw .badRequest("'permissions' is one of r, w, rw")
             }
-            guard let prefix = target.bytes("prefix") else { throw .badRequest("'prefix' is missing; empty is all keys") }
+            guard let prefix = target.bytes("prefix") else {
+                throw .badRequest("'prefix' is missing; empty is all keys")
+            }
             return try await done(.grant(name, [AccessGrant(permissions, prefix: prefix)]))
         case ("grants", 1, .delete):
             try target.check(["prefix"])
@@ -151,7 +157,10 @@ private struct UserChange {
 
     private func addToken() async throws(HTTPFailure) -> Response {
         var random = SystemRandomNumberGenerator()
-        let token = AccessToken(id: random.next(), secret: (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) })
+        let token = AccessToken(
+            id: random.next(),
+            secret: (0..<32).map { _ in UInt8.random(in: 0...255, using: &random) }
+        )
         try await Self.apply(.addToken(name, id: token.id, digest: SHA256.digest(token.secret)), users)
         var text = JSONText()
         text.object {

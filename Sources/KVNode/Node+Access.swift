@@ -42,7 +42,10 @@ extension Node: AccessAdministration {
         guard isRecovery || !controller.access.hasAdministrator else { return }
         change(.bootstrap(name, hash: hash, isRecovery: isRecovery)) { [log, weak self] error in
             if let error {
-                log.warning("the administrator is not made yet", metadata: ["user": "\(name)", "error": "\(error.message)"])
+                log.warning(
+                    "the administrator is not made yet",
+                    metadata: ["user": "\(name)", "error": "\(error.message)"]
+                )
                 self?.makeAdministrator(name, hash: hash, isRecovery: isRecovery)
             } else {
                 log.notice(

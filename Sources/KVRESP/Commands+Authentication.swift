@@ -15,6 +15,19 @@ extension RESPConnection {
         return "NOPERM only administrators may run this command"
     }
 
+    /// One line for each command by which an administrator changes something.
+    func audit(_ arguments: Arguments) {
+        let isChange =
+            arguments.matches(0, "FLUSHALL") || arguments.matches(0, "FLUSHDB")
+            || (arguments.count > 1 && (arguments.matches(1, "SET") || arguments.matches(1, "RESET")))
+        guard isChange else { return }
+        let action = (0..<min(2, arguments.count)).map { arguments.text($0) }.joined(separator: " ")
+        shared.logger.notice(
+            "audit",
+            metadata: .keys([.user: service.name, .action: String(action.prefix(64)), .address: host])
+        )
+    }
+
     /// Closes the connection where its client has not said in time who it is.
     func limitStranger() {
         guard let control = shared.authenticator?.control, control.isRequired else { return }

@@ -221,6 +221,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
                 replyError(refusal)
                 return true
             }
+            if entry.flags.contains(.admin) { audit(arguments) }
             if queue != nil, !entry.flags.contains(.transaction) {
                 enqueue(index, entry, arguments)
                 return true

@@ -59,7 +59,9 @@ private struct UserAdd: AsyncParsableCommand {
     @Argument(help: "Letters, digits, '-', '.', '_', '@'.") var name: String
     @Flag(help: "It may do everything.") var admin = false
     @Flag(help: "Without a password; make it a token.") var noPassword = false
-    @Option(help: ArgumentHelp("What it may do, such as rw:app/; may be given more than once.", valueName: "r|w|rw:prefix"))
+    @Option(
+        help: ArgumentHelp("What it may do, such as rw:app/; may be given more than once.", valueName: "r|w|rw:prefix")
+    )
     var grant: [String] = []
     @Option(help: ArgumentHelp("The file whose first line is its password.", valueName: "file"))
     var newPasswordFile: String?
@@ -193,7 +195,9 @@ struct AuthCommand: AsyncParsableCommand {
                 try writeJSON(status)
             } else {
                 let on = status.enabled || status.requiredByConfiguration
-                write("authentication is \(on ? "on" : "off")\(status.requiredByConfiguration ? " (auth.required)" : "")\n")
+                write(
+                    "authentication is \(on ? "on" : "off")\(status.requiredByConfiguration ? " (auth.required)" : "")\n"
+                )
                 write("\(status.users) users, \(status.administrators) of them administrators\n")
             }
             return .ok

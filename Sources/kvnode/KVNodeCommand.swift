@@ -57,7 +57,9 @@ struct KVNodeCommand: AsyncParsableCommand {
             return
         }
         do {
-            if let probe { return try probe.run(loaded.configuration.http.listen) }
+            if let probe {
+                return try probe.run(loaded.configuration.http.listen, overTLS: loaded.configuration.tls.isOnHTTP)
+            }
             try await runNode(loaded.configuration)
         } catch {
             complain("kvnode: \(error)")

@@ -15,6 +15,10 @@ extension EndToEnd {
                 let clear = try Command.run("/usr/bin/curl", ["-s", "http://127.0.0.1:\(cluster.nodes[0].http)/livez"])
                 #expect(clear.code != 0)
 
+                // Health checks of containers find their way.
+                let probe = ["--config", cluster.folder.file("n1.yaml").path, "--probe", "readyz"]
+                #expect(try Command.run(Programs.kvnode, probe).code == 0)
+
                 // A user is made through any node, and known on all.
                 let added = try cluster.kvctl(
                     ["user", "add", "app", "--grant", "rw:app/", "--grant", "r:shared/"],
@@ -48,7 +52,10 @@ extension EndToEnd {
                 #expect(try cluster.kvctl(["user", "list"], user: ("app", "app-password")).code == 8)
                 #expect(try cluster.kvctl(["get", "app/1"], user: ("app", "wrong-one")).code == 8)
                 let listing = try cluster.kvctl(["user", "list"])
-                #expect(listing.code == 0 && listing.text.contains("app  rw:app/ r:shared/  password"), "\(listing.everything)")
+                #expect(
+                    listing.code == 0 && listing.text.contains("app  rw:app/ r:shared/  password"),
+                    "\(listing.everything)"
+                )
 
                 // Tokens, for both protocols.
                 let token = try cluster.kvctl(["user", "token", "app"]).text.trimmingCharacters(in: .newlines)

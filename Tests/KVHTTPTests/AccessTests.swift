@@ -61,7 +61,9 @@ private final class Users: AccessAdministration {
 
     @Test func `every route but health asks who one is`() async throws {
         try await run { http async throws in
-            for path in ["/v1/kv/app/1", "/v1/kv", "/status", "/metrics", "/admin/v1/digest", "/admin/v1/users", "/nothing"] {
+            for path in [
+                "/v1/kv/app/1", "/v1/kv", "/status", "/metrics", "/admin/v1/digest", "/admin/v1/users", "/nothing",
+            ] {
                 let answer = try await http.send(.get, path)
                 #expect(answer.status == 401, "\(path)")
                 #expect(answer.headers[.wwwAuthenticate]?.hasPrefix("Basic") == true)
@@ -96,7 +98,8 @@ private final class Users: AccessAdministration {
     @Test func `administration is for administrators, but for one's own password`() async throws {
         try await run { http async throws in
             for (method, path) in [
-                (HTTPRequest.Method.get, "/admin/v1/users"), (.put, "/admin/v1/auth?enabled=false"), (.get, "/admin/v1/digest"),
+                (HTTPRequest.Method.get, "/admin/v1/users"), (.put, "/admin/v1/auth?enabled=false"),
+                (.get, "/admin/v1/digest"),
                 (.put, "/admin/v1/users/eve"), (.put, "/admin/v1/users/root/password"), (.get, "/admin/v1/log-level"),
                 (.put, "/admin/v1/users/app/grants?permissions=rw&prefix="), (.delete, "/admin/v1/users/root"),
             ] {

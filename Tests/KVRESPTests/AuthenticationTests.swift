@@ -11,7 +11,12 @@ private final class HeldHasher: PasswordHashing {
     let jobs = Mutex<[@Sendable () -> Void]>([])
     func hash(_ password: [UInt8]) -> String? { String(decoding: password, as: UTF8.self) }
     func verify(_ password: [UInt8], against hash: String) -> Bool { self.hash(password) == hash }
-    func release() { for job in jobs.withLock({ jobs in defer { jobs = [] }; return jobs }) { job() } }
+    func release() {
+        for job in jobs.withLock({ jobs in
+            defer { jobs = [] }
+            return jobs
+        }) { job() }
+    }
 }
 
 @Suite struct AuthenticationTests {
@@ -44,7 +49,8 @@ private final class HeldHasher: PasswordHashing {
     }
 
     @Test func `nothing but saying who one is is served before that`() throws {
-        for line in ["GET app", "PING", "SCAN 0", "MULTI", "INFO", "CONFIG GET *", "DBSIZE", "FLUSHALL", "CLIENT LIST"] {
+        for line in ["GET app", "PING", "SCAN 0", "MULTI", "INFO", "CONFIG GET *", "DBSIZE", "FLUSHALL", "CLIENT LIST"]
+        {
             #expect(try send(line) == "-NOAUTH Authentication required.\r\n", "\(line)")
         }
         #expect(try send("HELLO 3").hasPrefix("-NOAUTH HELLO must be called"))
@@ -74,8 +80,10 @@ private final class HeldHasher: PasswordHashing {
         _ = try send("AUTH app appappapp")
         let denied = "-NOPERM this user may not do that with one of the keys of the request\r\n"
         for line in [
-            "GET other", "SET other v", "DEL other", "MGET app1 other", "MSET app1 v other v", "INCR other", "EXISTS other",
-            "TTL other", "GETRANGE other 0 1", "APPEND other x", "SET {app}r v", "GETDEL {app}r", "RENAME app{app} {app}r",
+            "GET other", "SET other v", "DEL other", "MGET app1 other", "MSET app1 v other v", "INCR other",
+            "EXISTS other",
+            "TTL other", "GETRANGE other 0 1", "APPEND other x", "SET {app}r v", "GETDEL {app}r",
+            "RENAME app{app} {app}r",
         ] {
             #expect(try send(line) == denied, "\(line)")
         }

@@ -28,7 +28,9 @@ import Testing
         #expect(state.apply(.enable(true)) == .applied)
     }
 
-    @Test(arguments: [AccessCommand.removeUser("root"), .setAdministrator("root", false), .setPassword("root", hash: "")])
+    @Test(arguments: [
+        AccessCommand.removeUser("root"), .setAdministrator("root", false), .setPassword("root", hash: ""),
+    ])
     func `the last administrator stays while authentication is on`(command: AccessCommand) {
         var state = state(root, .enable(true))
         let before = state

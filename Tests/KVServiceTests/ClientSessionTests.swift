@@ -34,7 +34,9 @@ final class RecordingService: KeyValueService {
 
     func status(completion: @escaping @Sendable (NodeStatus) -> Void) {}
     func slowRequests(completion: @escaping @Sendable ([SlowRequest]) -> Void) { completion([]) }
-    func digest(completion: @escaping @Sendable (Result<[ShardDigest], ServiceError>) -> Void) { completion(.success([])) }
+    func digest(completion: @escaping @Sendable (Result<[ShardDigest], ServiceError>) -> Void) {
+        completion(.success([]))
+    }
     var requestLimits: RequestLimits { RequestLimits() }
 }
 
@@ -69,19 +71,22 @@ private final class CodeSink: ReplySink {
         return sink.codes.withLock { $0[0] ?? .internalError }
     }
 
-    private func bytes(_ text: String, _ body: (UnsafeRawBufferPointer) -> Void) { Array(text.utf8).withUnsafeBytes(body) }
+    private func bytes(_ text: String, _ body: (UnsafeRawBufferPointer) -> Void) {
+        Array(text.utf8).withUnsafeBytes(body)
+    }
 
     /// Every kind of request about the key `a` or `{x}a`, with what it needs.
-    private static let kinds: [(String, Permissions, @Sendable (inout RequestBatch, UnsafeRawBufferPointer) -> Void)] = [
-        ("get", .read, { $0.get($1, tag: 0) }), ("head", .read, { $0.head($1, tag: 0) }),
-        ("stale get", .read, { $0.get($1, tag: 0, consistency: .stale) }),
-        ("put", .write, { $0.put($1, $1, tag: 0) }),
-        ("put and tell", .all, { $0.put($1, $1, tag: 0, flags: .returnPrevious) }),
-        ("delete", .write, { $0.delete($1, tag: 0) }),
-        ("delete and tell", .all, { $0.delete($1, tag: 0, flags: .returnPrevious) }),
-        ("expire", .write, { $0.expire($1, .none, tag: 0) }),
-        ("increment", .all, { $0.increment($1, by: 1, tag: 0) }), ("append", .all, { $0.append($1, $1, tag: 0) }),
-    ]
+    private static let kinds: [(String, Permissions, @Sendable (inout RequestBatch, UnsafeRawBufferPointer) -> Void)] =
+        [
+            ("get", .read, { $0.get($1, tag: 0) }), ("head", .read, { $0.head($1, tag: 0) }),
+            ("stale get", .read, { $0.get($1, tag: 0, consistency: .stale) }),
+            ("put", .write, { $0.put($1, $1, tag: 0) }),
+            ("put and tell", .all, { $0.put($1, $1, tag: 0, flags: .returnPrevious) }),
+            ("delete", .write, { $0.delete($1, tag: 0) }),
+            ("delete and tell", .all, { $0.delete($1, tag: 0, flags: .returnPrevious) }),
+            ("expire", .write, { $0.expire($1, .none, tag: 0) }),
+            ("increment", .all, { $0.increment($1, by: 1, tag: 0) }), ("append", .all, { $0.append($1, $1, tag: 0) }),
+        ]
 
     @Test(arguments: kinds.indices)
     func `a request needs its permissions for its key, plain or within a transaction`(place: Int) throws {
@@ -166,7 +171,9 @@ private final class CodeSink: ReplySink {
             AccessGrant($0.1, prefix: Array($0.0.utf8))
         }
         let session = try session(grants[0], grants[1], grants[2], grants[3], grants[4])
-        for (prefix, expected) in [("", ["a1", "ab1", "ab2", "c1", "c2"]), ("a", ["a1", "ab1", "ab2"]), ("c1", ["c1"]), ("b", [])] {
+        for (prefix, expected) in [
+            ("", ["a1", "ab1", "ab2", "c1", "c2"]), ("a", ["a1", "ab1", "ab2"]), ("c1", ["c1"]), ("b", []),
+        ] {
             for limit in 1...6 {
                 for isReversed in [false, true] {
                     var found: [String] = []

@@ -55,7 +55,10 @@ struct Layer {
             foreign: nio.union(["NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(hummingbird)
         ),
         // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
-        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "NIOSSL", "Foundation", "Glibc", "Dispatch"])),
+        "KVClient": Layer(
+            ["KVBase"],
+            foreign: nio.union(["AsyncHTTPClient", "NIOSSL", "Foundation", "Glibc", "Dispatch"])
+        ),
         "KVConfiguration": Layer(["KVBase", "CLibYAML"], foreign: ["Foundation"]),
         "kvnode": Layer(
             [

@@ -16,7 +16,9 @@ extension GroupReplica {
             filled.origins = [origin]
             proposals.wait(filled, index: place.index, term: place.term)
         } catch {
-            origin.fail(ServiceError(.notLeader, "group \(id) takes no command here now; try again", leader: leaderNode))
+            origin.fail(
+                ServiceError(.notLeader, "group \(id) takes no command here now; try again", leader: leaderNode)
+            )
         }
         host.turnEnd.ask()
     }

@@ -234,7 +234,9 @@ extension ByteReader {
     fileprivate mutating func readBlob(atMost bytesMax: Int) throws(DecodingError) -> [UInt8] {
         let start = offset
         let bytes = try readLengthPrefixed()
-        guard bytes.count <= bytesMax else { throw .invalid(offset: start, what: "\(bytes.count) bytes, over \(bytesMax)") }
+        guard bytes.count <= bytesMax else {
+            throw .invalid(offset: start, what: "\(bytes.count) bytes, over \(bytesMax)")
+        }
         return [UInt8](bytes)
     }
 

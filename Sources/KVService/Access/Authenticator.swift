@@ -114,7 +114,11 @@ package final class Authenticator: Sendable {
             let after = control.user(name)
             let isGood = isRight && after != nil && after?.credentialVersion == user?.credentialVersion
             settle(keys, isGood ? digest : nil)
-            if isGood, let after { completion(.success(Principal(name, after))) } else { completion(.failure(Self.refusal)) }
+            if isGood, let after {
+                completion(.success(Principal(name, after)))
+            } else {
+                completion(.failure(Self.refusal))
+            }
         }
     }
 
@@ -193,7 +197,8 @@ package final class Authenticator: Sendable {
 extension Authenticator {
     /// Proves a name by its password.
     /// - Throws: `unauthenticated`, or `overloaded`.
-    package func prove(_ name: String, password: [UInt8], from address: String) async throws(ServiceError) -> Principal {
+    package func prove(_ name: String, password: [UInt8], from address: String) async throws(ServiceError) -> Principal
+    {
         try await withCheckedContinuation { continuation in
             prove(name, password: password, from: address) { continuation.resume(returning: $0) }
         }.get()

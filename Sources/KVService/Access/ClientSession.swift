@@ -100,7 +100,9 @@ package final class ClientSession: KeyValueService {
             items.map { item in
                 let start = Int(item.offset)
                 let view = UnsafeRawBufferPointer(rebasing: bytes[start..<(start + Int(item.length))])
-                guard let request = try? Request(view, from: .logged), !request.operation.isInternal else { return false }
+                guard let request = try? Request(view, from: .logged), !request.operation.isInternal else {
+                    return false
+                }
                 return request.isAllowed(to: principal)
             }
         }
@@ -184,7 +186,9 @@ package final class ClientSession: KeyValueService {
         case .locked: completion(.failure(Self.lockedError))
         case .limited(let principal):
             guard principal.readablePrefixes == [[]] else {
-                return completion(.failure(ServiceError(.permissionDenied, "only who may read all keys may count them")))
+                return completion(
+                    .failure(ServiceError(.permissionDenied, "only who may read all keys may count them"))
+                )
             }
             service.count(consistency, completion: completion)
         }

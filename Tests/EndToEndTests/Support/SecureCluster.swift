@@ -121,7 +121,11 @@ final class SecureCluster {
     }
 
     /// kvctl as the administrator, or as somebody else.
-    func kvctl(_ arguments: [String], user: (name: String, password: String)? = nil, input: String = "") throws -> Command {
+    func kvctl(
+        _ arguments: [String],
+        user: (name: String, password: String)? = nil,
+        input: String = ""
+    ) throws -> Command {
         let (name, password) = try user ?? administrator
         let flags = [
             "--endpoints", nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
