@@ -31,7 +31,7 @@ struct Quickstart {
 
         do {
             try await client.put("quickstart/once", "v")
-        } catch where error.isOutcomeUnknown {
+        } catch  where error.isOutcomeUnknown {
             print("the write may or may not have taken effect: read before a retry")
         }
         let page = try await client.scan(ScanQuery(prefix: Array("quickstart/".utf8)))
