@@ -14,20 +14,27 @@ struct Certificates {
     /// Whether the script can work here.
     static let canBeMade = FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl")
 
-    init(_ nodes: [String] = ["n1", "n2"]) throws {
+    init(_ nodes: [String] = ["n1", "n2"]) async throws {
         folder = FileManager.default.temporaryDirectory.appending(path: "kv-tls-\(UUID().uuidString.prefix(8))")
-        try make(nodes)
+        try await make(nodes)
     }
 
     /// Makes what is missing.
-    func make(_ nodes: [String]) throws {
+    func make(_ nodes: [String]) async throws {
         let process = Process()
         process.executableURL = Self.root.appending(path: "scripts/certificates")
         process.arguments = ["--out", folder.path] + nodes
         process.standardOutput = FileHandle.nullDevice
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CocoaError(.executableLoad) }
+        // Without holding up the threads that other tests run on.
+        let status = try await withCheckedThrowingContinuation { continuation in
+            process.terminationHandler = { continuation.resume(returning: $0.terminationStatus) }
+            do {
+                try process.run()
+            } catch {
+                continuation.resume(throwing: error)
+            }
+        }
+        guard status == 0 else { throw CocoaError(.executableLoad) }
     }
 
     func path(_ name: String) -> String { folder.appending(path: name).path }

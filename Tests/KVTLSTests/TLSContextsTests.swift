@@ -86,7 +86,7 @@ struct TLSContextsTests {
     }
 
     @Test func `nodes of one authority believe each other`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let one = try TLSContexts(certificates.files("n1"), logger: logger)
         let two = try TLSContexts(certificates.files("n2"), logger: logger)
@@ -97,7 +97,7 @@ struct TLSContextsTests {
     }
 
     @Test func `a node under another name than was dialled is not believed`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let one = try TLSContexts(certificates.files("n1"), logger: logger)
         // An address of this machine that no certificate names.
@@ -112,8 +112,8 @@ struct TLSContextsTests {
     }
 
     @Test func `a node of another authority is not believed, in either direction`() async throws {
-        let certificates = try Certificates()
-        let others = try Certificates()
+        let certificates = try await Certificates()
+        let others = try await Certificates()
         defer {
             certificates.remove()
             others.remove()
@@ -134,7 +134,7 @@ struct TLSContextsTests {
     }
 
     @Test func `who shows no certificate, or speaks in the clear, is not let in as a peer`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let one = try TLSContexts(certificates.files("n1"), logger: logger)
         let server = try await listen { try one.secureAcceptedPeer($0) }
@@ -147,7 +147,7 @@ struct TLSContextsTests {
     }
 
     @Test func `clients are served from TLS 1_2 on`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let one = try TLSContexts(certificates.files("n1"), logger: logger)
         let server = try await listen { try one.secureClients($0) }
@@ -160,7 +160,7 @@ struct TLSContextsTests {
     }
 
     @Test func `a handshake that does not come is ended`() async throws {
-        let certificates = try Certificates()
+        let certificates = try await Certificates()
         defer { certificates.remove() }
         let one = try TLSContexts(certificates.files("n1"), handshakeTimeout: .milliseconds(50), logger: logger)
         let server = try await listen { try one.secureClients($0) }
@@ -172,8 +172,8 @@ struct TLSContextsTests {
     }
 
     @Test func `renewed files are taken over for new connections, broken ones are not`() async throws {
-        let certificates = try Certificates(["n1"])
-        let others = try Certificates(["n1"])
+        let certificates = try await Certificates(["n1"])
+        let others = try await Certificates(["n1"])
         defer {
             certificates.remove()
             others.remove()
@@ -201,8 +201,8 @@ struct TLSContextsTests {
         try await server.close()
     }
 
-    @Test func `what cannot be used says which file`() throws {
-        let certificates = try Certificates(["n1"])
+    @Test func `what cannot be used says which file`() async throws {
+        let certificates = try await Certificates(["n1"])
         defer { certificates.remove() }
         for change: (inout TLSFiles) -> Void in [
             { $0.certificate += ".none" }, { $0.key += ".none" }, { $0.authority = "/none" },
