@@ -18,7 +18,10 @@ extension HTTPEdge {
         _ requestID: String,
         _ endpoint: inout Endpoint
     ) async throws(HTTPFailure) -> Response {
-        let path = String((request.head.path ?? "/").prefix { $0 != "?" })
+        if let response = crossOrigin.preflight(request) { return response }
+        // The very path that is routed by, whatever form the target has: nothing may pass for another here.
+        let target = try Target(request.head.path ?? "/")
+        let path = String(target.path)
         let session = ClientSession(service, authenticator?.control)
         var edge = self
         if let authenticator, authenticator.control.isRequired {
@@ -38,7 +41,7 @@ extension HTTPEdge {
         let isChange = path.hasPrefix("/admin/") && request.method != .get && request.method != .head
         let result: Result<Response, HTTPFailure>
         do throws(HTTPFailure) {
-            if let response = try await edge.userRoute(request, context, &endpoint) {
+            if let response = try await edge.userRoute(request, context, target, &endpoint) {
                 result = .success(response)
             } else {
                 result = .success(try await edge.route(request, context, &endpoint))

@@ -11,6 +11,8 @@ struct HTTPFailure: Error {
     var leader: String?
     /// Headers beside the usual ones.
     var headers: [(HTTPField.Name, String)] = []
+    /// Numbers beside the usual members.
+    var details: [(name: String, value: Int)] = []
     /// Whether what is left of the body is not worth reading.
     var closesConnection = false
 
@@ -39,7 +41,7 @@ struct HTTPFailure: Error {
         case .accessNotFound: .notFound
         case .accessConflict: .conflict
         case .tooLarge: .contentTooLarge
-        case .notAnInteger, .outOfRange: .conflict
+        case .notAnInteger, .notANumber, .outOfRange: .conflict
         case .noLeader, .notLeader, .moving, .unavailable: .serviceUnavailable
         case .overloaded: .tooManyRequests
         case .diskFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
@@ -59,6 +61,7 @@ struct HTTPFailure: Error {
                 $0.key("leader")
                 $0.object { $0.field("id", leader) }
             }
+            for detail in details { $0.field(detail.name, detail.value) }
             $0.field("requestId", requestID)
         }
         return json.text

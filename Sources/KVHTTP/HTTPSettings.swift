@@ -8,6 +8,14 @@ package struct HTTPSettings: Sendable {
     package var bodyTimeout: Duration = .seconds(30)
     /// Puts TLS on a new connection; nil where clients speak in the clear.
     package var secure: (@Sendable (any Channel) throws -> Void)?
+    /// How long a client may leave an answer unread.
+    package var writeTimeout: Duration = .seconds(60)
+    /// The origins whose pages may call from a browser; `*` is any.
+    package var crossOrigins: [String] = []
+    /// Whether `GET /put`, `/get` and `/delete` with the key in the query are served, for load tools that can only send GET.
+    package var queryRoutes = false
+    /// How clients reach the other nodes' listeners for HTTP: `http` or `https`.
+    package var scheme = "http"
     /// How many connections may be open at once; further ones wait in the listen queue.
     package var connectionsMax = 10_000
     /// From how many nanoseconds on a request is logged as slow, with its id; 0 for never.

@@ -22,13 +22,14 @@ extension HTTPEdge {
     func userRoute(
         _ request: Request,
         _ context: HTTPContext,
+        _ target: Target,
         _ endpoint: inout Endpoint
     ) async throws(HTTPFailure) -> Response? {
-        let raw = request.head.path ?? "/"
-        guard raw.hasPrefix(Endpoint.users.rawValue) || raw.hasPrefix(Endpoint.authentication.rawValue) else {
-            return nil
-        }
-        let target = try Target(raw)
+        let path = Endpoint.users.rawValue
+        let isOurs =
+            target.path == path || target.path.hasPrefix(path + "/")
+            || target.path == Endpoint.authentication.rawValue
+        guard isOurs else { return nil }
         let parts = target.path.split(separator: "/", omittingEmptySubsequences: false).dropFirst(3).map(String.init)
         guard let users, let authenticator else {
             throw HTTPFailure(.notFound, "not_found", "this server has no users")

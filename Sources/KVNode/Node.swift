@@ -39,6 +39,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var waiting: WaitingRequests
     var proxies = OutgoingProxies()
     var repliesReady: [IncomingProxy] = []
+    let scanPositions: ScanPositions
     /// Whether every member met this node's incarnation, so that it may vote and acknowledge.
     var isFormed: Bool
     var isForming = false
@@ -88,6 +89,11 @@ package final class Node: KeyValueService, @unchecked Sendable {
             host: parts.host,
             background: environment.background,
             fileSystem: environment.fileSystem
+        )
+        scanPositions = ScanPositions(
+            node: settings.node,
+            capacity: settings.scanPositionsMax,
+            random: environment.randomness.next()
         )
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits

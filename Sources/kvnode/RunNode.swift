@@ -43,18 +43,9 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     )
     try await consensus.start()
     security.start()
-    let resp = RESPService(
-        configuration,
-        RESPServer(
-            service: node,
-            authenticator: security.authenticator,
-            settings: configuration.respSettings(clock, security),
-            metrics: metrics,
-            logger: log
-        )
-    )
+    let resp = makeRESPServices(configuration, node, security, metrics, clock, log)
     do {
-        try await resp.start(on: group)
+        for service in resp { try await service.start(on: group) }
     } catch {
         await consensus.stop()
         throw error
@@ -77,7 +68,7 @@ func runNode(_ configuration: NodeConfiguration) async throws {
 
     // Stopped in the opposite order: clients first, then the node.
     var services = ServiceGroupConfiguration(
-        services: ([security, consensus, resp, http] as [any Service]).map {
+        services: (([security, consensus] as [any Service]) + resp + [http]).map {
             .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         },
         logger: log
@@ -88,6 +79,34 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     defer { signals.cancel() }
     try await running.run()
     log.info("stopped")
+}
+
+/// The listener for Redis clients, and the one for clients of Redis Cluster where it is configured.
+private func makeRESPServices(
+    _ configuration: NodeConfiguration,
+    _ node: Node,
+    _ security: Security,
+    _ metrics: MetricRegistry,
+    _ clock: PosixClock,
+    _ log: Logger
+) -> [RESPService] {
+    var settings = configuration.respSettings(clock, security)
+    let makeServer = { settings in
+        RESPServer(
+            service: node,
+            authenticator: security.authenticator,
+            settings: settings,
+            metrics: metrics,
+            logger: log
+        )
+    }
+    let plain = makeServer(settings)
+    var services = [RESPService(configuration.resp.listen, plain)]
+    if let listener = configuration.respCluster.listener {
+        settings.isRedirecting = true
+        services.append(RESPService(listener.listen, makeServer(settings)))
+    }
+    return services
 }
 
 /// The first signal stops the node gracefully, the second ends the process.

@@ -31,6 +31,7 @@ extension NodeConfiguration {
             "resp": resp.advertised.description, "http": http.advertised.description,
             "peer": peer.advertised.description,
         ]
+        settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
         settings.demandsAuthentication = authentication.isRequired
         settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
@@ -87,8 +88,16 @@ extension NodeConfiguration {
 
     func httpSettings(_ security: Security) -> HTTPSettings {
         var settings = HTTPSettings()
-        if tls.isOnHTTP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
+        if tls.isOnHTTP, let contexts = security.contexts {
+            settings.secure = { try contexts.secureClients($0) }
+            settings.scheme = "https"
+        }
         settings.connectionsMax = limits.connections
+        settings.queryRoutes = httpLimits.queryRoutes
+        settings.crossOrigins = (httpLimits.corsOrigins ?? "").split(separator: " ").map(String.init)
+        settings.idleTimeout = httpLimits.idleTimeout
+        settings.bodyTimeout = httpLimits.bodyTimeout
+        settings.writeTimeout = httpLimits.writeTimeout
         settings.scrapeLifetime = .milliseconds(50)
         settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings

@@ -152,6 +152,9 @@ final class SimulationRun: @unchecked Sendable {
             totals.ok += client.ok
             totals.refused += client.refused
             totals.unknown += client.unknown
+            totals.transactions += client.transactions
+            totals.sessionWrites += client.sessionWrites
+            totals.sessionRetries += client.sessionRetries
         }
         totals.elections = invariants.elections
         totals.applied = invariants.appliedCount

@@ -64,6 +64,12 @@ package struct SimulationTotals: Sendable {
     package var refused = 0
     /// Operations whose outcome the client never learned.
     package var unknown = 0
+    /// Transactions sent.
+    package var transactions = 0
+    /// Writes sent in a session.
+    package var sessionWrites = 0
+    /// How often such writes were sent again.
+    package var sessionRetries = 0
     /// Terms in which a leader was seen.
     package var elections = 0
     /// Nodes that crashed.
@@ -110,6 +116,9 @@ package struct SimulationTotals: Sendable {
         ok += other.ok
         refused += other.refused
         unknown += other.unknown
+        transactions += other.transactions
+        sessionWrites += other.sessionWrites
+        sessionRetries += other.sessionRetries
         elections += other.elections
         crashes += other.crashes
         pauses += other.pauses
@@ -150,6 +159,9 @@ package struct SimulationTotals: Sendable {
         need(.wipe, wipes, "wipe")
         if elections == 0 { names.append("election") }
         if flushes == 0 { names.append("flush") }
+        if transactions == 0 { names.append("transaction") }
+        if sessionWrites == 0 { names.append("write in a session") }
+        if faults.contains(.crash), sessionRetries == 0 { names.append("retry in a session") }
         if ok == 0 { names.append("successful operation") }
         return names
     }
@@ -157,7 +169,9 @@ package struct SimulationTotals: Sendable {
     /// One line for each number.
     package var table: String {
         [
-            ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown), ("elections", elections),
+            ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown),
+            ("transactions", transactions),
+            ("writes in sessions", sessionWrites), ("retries in sessions", sessionRetries), ("elections", elections),
             ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges),
             ("slow disks", slowDisks),
             ("wipes", wipes), ("messages delivered", delivered), ("dropped", dropped), ("duplicated", duplicated),

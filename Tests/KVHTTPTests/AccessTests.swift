@@ -105,6 +105,14 @@ private final class Users: AccessAdministration {
             ] {
                 #expect(try await http.send(method, path, Self.app, body: "longenough").status == 403, "\(path)")
             }
+            // Another form of the target leads nowhere else.
+            for target in [
+                "http://x/admin/v1/digest", "https://x/admin/v1/users", "/admin/v1/digest?#/livez", "//admin/v1/digest",
+            ] {
+                let status = try await http.send(.get, target, Self.app).status
+                #expect(status == 403 || status == 404, "\(target)")
+                #expect(try await http.send(.get, target).status == 401, "\(target)")
+            }
             let own = try await http.send(.put, "/admin/v1/users/app/password", Self.app, body: "brand-new-one")
             #expect(own.status == 204)
             #expect(try await http.send(.get, "/v1/kv/app/1", Self.app).status == 401)

@@ -18,9 +18,10 @@ final class RESPHarness {
     init(
         limits: RequestLimits = RequestLimits(),
         authenticator: Authenticator? = nil,
+        scanPositionsMax: Int = 4_096,
         _ change: (inout RESPSettings) -> Void = { _ in }
     ) throws {
-        let service = FakeService(limits: limits)
+        let service = FakeService(limits: limits, scanPositionsMax: scanPositionsMax)
         self.service = service
         var settings = RESPSettings(node: NodeID(1), softwareVersion: "0.1.0") { service.now }
         change(&settings)

@@ -28,6 +28,12 @@ final class RecordingService: KeyValueService {
         completion(.success(7))
     }
 
+    func keepScanPosition(_ key: [UInt8]) -> UInt64 { 1 }
+
+    func scanPosition(_ cursor: UInt64, completion: @escaping @Sendable (Result<[UInt8], ServiceError>) -> Void) {
+        completion(.success([]))
+    }
+
     func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
         completion(.success(true))
     }

@@ -194,6 +194,20 @@ package final class ClientSession: KeyValueService {
         }
     }
 
+    package func keepScanPosition(_ key: [UInt8]) -> UInt64 { service.keepScanPosition(key) }
+
+    package func scanPosition(
+        _ cursor: UInt64,
+        completion: @escaping @Sendable (Result<[UInt8], ServiceError>) -> Void
+    ) {
+        // A place, not a key: what is read from there on is narrowed as every listing is.
+        if isLocked {
+            completion(.failure(Self.lockedError))
+        } else {
+            service.scanPosition(cursor, completion: completion)
+        }
+    }
+
     package func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
         if isLocked { return completion(.failure(Self.lockedError)) }
         if request == .clear, !isAdministrator {
