@@ -30,6 +30,10 @@ import Testing
         .corruption: Row(status: 500),
         .cursorExpired: Row(status: 400),
         .internalError: Row(status: 500),
+        .unauthenticated: Row(status: 401),
+        .permissionDenied: Row(status: 403),
+        .accessConflict: Row(status: 409),
+        .accessNotFound: Row(status: 404),
     ]
 
     @Test(arguments: ServiceError.Code.all)
