@@ -18,6 +18,7 @@ struct HTTPEdge: HTTPResponder {
     let users: (any AccessAdministration)?
     /// Within a request: whether its client may see what concerns operators.
     var isKnown = true
+    let admin: (any AdminService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
@@ -27,6 +28,7 @@ struct HTTPEdge: HTTPResponder {
 
     init(
         _ service: any KeyValueService,
+        admin: (any AdminService)? = nil,
         authenticator: Authenticator?,
         users: (any AccessAdministration)?,
         _ settings: HTTPSettings,
@@ -36,6 +38,7 @@ struct HTTPEdge: HTTPResponder {
         self.service = service
         self.authenticator = authenticator
         self.users = users
+        self.admin = admin
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -90,6 +93,10 @@ struct HTTPEdge: HTTPResponder {
             }
         }
         if let response = try await dataRoute(request, context, target, &endpoint) { return response }
+        if let found = adminEndpoint(path) {
+            endpoint = found
+            return try await administer(found, request, context, target)
+        }
         if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
@@ -119,8 +126,8 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .batch, .session, .openapi, .query, .users, .user, .authentication, .unknown, .logLevel,
-            .slowRequests:
+        case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .users, .user,
+            .authentication, .unknown, .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

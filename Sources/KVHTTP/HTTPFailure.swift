@@ -41,7 +41,8 @@ struct HTTPFailure: Error {
         case .accessNotFound: .notFound
         case .accessConflict: .conflict
         case .tooLarge: .contentTooLarge
-        case .notAnInteger, .notANumber, .outOfRange: .conflict
+        case .notFound: .notFound
+        case .notAnInteger, .notANumber, .outOfRange, .conflict: .conflict
         case .noLeader, .notLeader, .moving, .unavailable: .serviceUnavailable
         case .overloaded: .tooManyRequests
         case .diskFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")

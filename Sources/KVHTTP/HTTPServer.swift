@@ -23,6 +23,7 @@ package struct HTTPServer: Service {
     /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
     package init(
         service: any KeyValueService,
+        admin: (any AdminService)? = nil,
         authenticator: Authenticator? = nil,
         users: (any AccessAdministration)? = nil,
         settings: HTTPSettings = HTTPSettings(),
@@ -33,7 +34,15 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, authenticator: authenticator, users: users, settings, metrics, logger)
+        edge = HTTPEdge(
+            service,
+            admin: admin,
+            authenticator: authenticator,
+            users: users,
+            settings,
+            metrics,
+            logger
+        )
         self.settings = settings
         self.group = group
         self.host = host

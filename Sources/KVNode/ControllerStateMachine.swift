@@ -64,7 +64,7 @@ final class ControllerStateMachine: GroupStateMachine {
         let outcome = state.apply(command)
         try write(outcome == .applied ? state.encoded : nil, to: Self.row, entry)
         if case .refused(let reason) = outcome {
-            reply(0, .failed(ServiceError(.badRequest, reason)))
+            reply(0, .failed(ServiceError(.conflict, reason)))
         } else {
             reply(0, Reply(.done))
         }

@@ -67,8 +67,8 @@ extension Node {
 
     private func answered(_ id: UInt64, _ position: UInt64, _ reply: borrowing Reply) {
         guard let (origin, item) = proxies.answer(id, position) else { return }
-        if reply.error?.code == .notLeader {
-            // Refused before anything was done: safe to try again, writes too.
+        if reply.error?.code == .notLeader || reply.error?.code == .unavailable {
+            // Refused before anything was done, as it leads no more or is about to stop: safe to try again, writes too.
             proxies.bytes(id, item).withUnsafeBytes { wait($0, item: item, origin: origin) }
         } else {
             origin.complete(reply)

@@ -49,6 +49,12 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let accessConflict = Code(rawValue: "user_conflict")
         /// A user or token that does not exist.
         package static let accessNotFound = Code(rawValue: "user_not_found")
+        /// What is named does not exist.
+        package static let notFound = Code(rawValue: "not_found")
+        /// What is asked for does not go with how things stand, and nothing was done.
+        ///
+        /// The message has the values.
+        package static let conflict = Code(rawValue: "conflict")
         /// A failure of the program; the message has what is known.
         package static let internalError = Code(rawValue: "internal")
     }
@@ -83,7 +89,8 @@ extension ServiceError.Code {
     /// Every kind that this version makes, for the edges' tables and the tests over them.
     package static let all: [ServiceError.Code] = [
         .badRequest, .tooLarge, .notAnInteger, .notANumber, .outOfRange, .noLeader, .notLeader, .moving, .overloaded,
-        .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .internalError,
-        .unauthenticated, .permissionDenied, .accessConflict, .accessNotFound,
+        .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .notFound, .conflict,
+        .internalError, .unauthenticated,
+        .permissionDenied, .accessConflict, .accessNotFound,
     ]
 }

@@ -18,9 +18,22 @@ struct Security: Service {
     private let pool: ThreadWorkerPool
     private let log: Logger
 
-    /// Reads the certificates.
-    /// - Throws: `TLSError` or `FileError` where a file cannot be used.
-    init(_ configuration: NodeConfiguration, _ node: Node, _ clock: PosixClock, _ log: Logger) throws {
+    /// Reads the certificates; nil where no listener uses TLS.
+    /// - Throws: `TLSError` where a file cannot be used.
+    static func contexts(_ configuration: NodeConfiguration, _ log: Logger) throws -> TLSContexts? {
+        let tls = configuration.tls
+        guard tls.isOn, let certificate = tls.certificate, let key = tls.key else { return nil }
+        return try TLSContexts(TLSFiles(certificate: certificate, key: key, authority: tls.authority), logger: log)
+    }
+
+    /// - Throws: `FileError` or `StartError` where the file of an administrator cannot be used.
+    init(
+        _ configuration: NodeConfiguration,
+        _ contexts: TLSContexts?,
+        _ node: Node,
+        _ clock: PosixClock,
+        _ log: Logger
+    ) throws {
         self.configuration = configuration
         self.node = node
         self.log = log
@@ -35,15 +48,7 @@ struct Security: Service {
             now: { clock.monotonicNanoseconds },
             pool: { pool.submit($0) }
         )
-        let tls = configuration.tls
-        if tls.isOn, let certificate = tls.certificate, let key = tls.key {
-            contexts = try TLSContexts(
-                TLSFiles(certificate: certificate, key: key, authority: tls.authority),
-                logger: log
-            )
-        } else {
-            contexts = nil
-        }
+        self.contexts = contexts
         for path in [configuration.authentication.bootstrapFile, configuration.authentication.recoveryFile] {
             if let path { _ = try Self.credentials(path) }
         }

@@ -7,6 +7,7 @@ import KVPosix
 import KVRESP
 import KVReplication
 import KVService
+import KVTLS
 import Logging
 
 // From what people configure to what each module wants to be told.
@@ -59,9 +60,9 @@ extension NodeConfiguration {
         group.retainedLogBytes = UInt64(log.retainBytes)
     }
 
-    func peerSettings(_ security: Security) -> PeerSettings {
+    func peerSettings(_ contexts: TLSContexts?) -> PeerSettings {
         var settings = PeerSettings()
-        if tls.isOnPeer, let contexts = security.contexts {
+        if tls.isOnPeer, let contexts {
             settings.secureAccepted = { try contexts.secureAcceptedPeer($0) }
             settings.secureDialed = { try contexts.secureDialedPeer($0, $1) }
         }
@@ -70,12 +71,6 @@ extension NodeConfiguration {
         settings.queueBytesMax = peerLinks.queueBytesMax
         settings.bulkBytesPerSecond = peerLinks.bulkBytesPerSecond
         return settings
-    }
-
-    var peerAddresses: [NodeID: PeerAddress] {
-        Dictionary(
-            uniqueKeysWithValues: cluster.nodes.map { ($0.id, PeerAddress(host: $0.peer.host, port: $0.peer.port)) }
-        )
     }
 
     func respSettings(_ clock: PosixClock, _ security: Security) -> RESPSettings {
@@ -107,4 +102,12 @@ extension NodeConfiguration {
     var loopCount: Int { threads.loops > 0 ? threads.loops : max(1, HostProcess.processors / 2) }
 
     var loggerLevel: Logger.Level { Logger.Level(rawValue: logging.level.rawValue) ?? .info }
+}
+
+extension NodeSettings {
+    /// Whom to connect to at first: the configuration's members, or those that a member named; group 0 knows better later.
+    var peerAddresses: [NodeID: PeerAddress] {
+        let named = join.map { $0.members.map { ($0.node, $0.address) } } ?? members.map { ($0.id, $0.peerAddress) }
+        return Dictionary(named.compactMap { id, text in PeerAddress(text).map { (id, $0) } }) { one, _ in one }
+    }
 }

@@ -24,6 +24,7 @@ struct HTTPHarness: Sendable {
     let client: any TestClientProtocol
 
     static func run(
+        admin: (any AdminService)? = nil,
         limits: RequestLimits = RequestLimits(),
         settings: HTTPSettings = HTTPSettings(),
         authenticator: Authenticator? = nil,
@@ -34,6 +35,7 @@ struct HTTPHarness: Sendable {
         let registry = MetricRegistry()
         let server = HTTPServer(
             service: service,
+            admin: admin,
             authenticator: authenticator,
             users: users,
             settings: settings,

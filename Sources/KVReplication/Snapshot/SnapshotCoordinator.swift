@@ -53,6 +53,14 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     package func send(_ group: GroupReplica, _ request: SnapshotRequest) {
         guard let node = group.node(of: request.replica) else { return }
         let target = Target(group: group.id, node: node)
+        if let other = replicas[target], other != request.replica {
+            // Its host has another life now: nobody is there to take the old one's.
+            end(target, group, other, succeeded: false)
+        }
+        guard !preparing.contains(target) else {
+            // Perhaps for an earlier replica of that node: it is asked for again.
+            return group.snapshotFailed(to: request.replica)
+        }
         guard outgoing[target] == nil, preparing.insert(target).inserted else { return }
         lastTransfer += 1
         let transfer = lastTransfer
@@ -86,10 +94,7 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             home: host.home,
             now: host.clock.monotonicNanoseconds,
             send: { [host] chunk in host.outbox.sendNow(.snapshotChunk(chunk), to: target.node) },
-            delivered: { [host] in
-                group.snapshotDelivered(to: replica, index: manifest.index, term: manifest.term)
-                host.turnEnd.ask()
-            },
+            delivered: { group.snapshotDelivered(to: replica, manifest) },
             failed: { [weak self] _ in self?.end(target, group, replica, succeeded: false) }
         )
         outgoing[target] = sender
