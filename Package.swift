@@ -109,11 +109,12 @@ let fuzzes = Context.environment["KV_FUZZ"] != nil
 let modules: [Module] = [
     Module("CLibZstd", .system(pkgConfig: "libzstd", apt: "libzstd-dev")),
     Module("CLibYAML", .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev")),
+    Module("CLibCrypt", .system(pkgConfig: "libxcrypt", apt: "libcrypt-dev")),
     Module("CCRC32C"),
     Module("CMemory"),
     Module("KVBase", .library, ["CCRC32C"] + (sanitizesThreads ? ["CMutexEvents"] : [])),
     Module("KVEnvironment", .library, ["KVBase"]),
-    Module("KVPosix", .library, ["KVBase", "KVEnvironment"]),
+    Module("KVPosix", .library, ["KVBase", "KVEnvironment", "KVService", "CLibCrypt"]),
     Module("KVLog", .library, ["KVBase", "KVEnvironment"]),
     Module("KVStorage", .library, ["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"], collections),
     Module("KVRaft", .library, ["KVBase"], collections),
@@ -146,14 +147,28 @@ let modules: [Module] = [
         ["KVBase"],
         logging + [("Metrics", "swift-metrics"), ("CoreMetrics", "swift-metrics")]
     ),
+    Module(
+        "KVTLS",
+        .library,
+        [],
+        nioCore + logging + [("NIOSSL", "swift-nio-ssl"), ("NIOTLS", "swift-nio")]
+    ),
     Module("KVRESP", .library, ["KVBase", "KVService", "KVTelemetry"], nioCore + logging),
     Module(
         "KVHTTP",
         .library,
         ["KVBase", "KVService", "KVTelemetry"],
-        nioCore + logging + [("Hummingbird", "hummingbird"), ("ServiceLifecycle", "swift-service-lifecycle")]
+        nioCore + logging + [
+            ("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"),
+            ("ServiceLifecycle", "swift-service-lifecycle"),
+        ]
     ),
-    Module("KVClient", .library, ["KVBase"], nioCore + [("AsyncHTTPClient", "async-http-client")]),
+    Module(
+        "KVClient",
+        .library,
+        ["KVBase"],
+        nioCore + [("AsyncHTTPClient", "async-http-client"), ("NIOSSL", "swift-nio-ssl")]
+    ),
     Module("KVConfiguration", .library, ["KVBase", "CLibYAML"]),
     Module(
         "kvnode",
@@ -161,7 +176,7 @@ let modules: [Module] = [
         [
             "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
             "KVReplication",
-            "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
+            "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVConfiguration",
         ],
         arguments + nioCore + logging + [
             ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
@@ -270,6 +285,12 @@ let modules: [Module] = [
         ["KVBase", "KVRaft", "KVReplication", "KVPeer"],
         nioCore + [("NIOEmbedded", "swift-nio")]
     ),
+    Module(
+        "KVTLSTests",
+        .test,
+        ["KVTLS", "KVPeer", "KVRESP", "KVService", "KVTelemetry", "KVFakeService", "KVBase"],
+        nioCore + logging + [("NIOSSL", "swift-nio-ssl")]
+    ),
     Module("KVTelemetryTests", .test, ["KVBase", "KVTelemetry"], logging + [("Metrics", "swift-metrics")]),
     Module(
         "KVRESPTests",
@@ -360,6 +381,8 @@ let targets: [Target] = chosen.map { module in
 
 let package = Package(
     name: "kv",
+    // What others build on; the programs are products of their own accord.
+    products: chosenNames.contains("KVClient") ? [.library(name: "KVClient", targets: ["KVClient"])] : [],
     dependencies: Set(chosen.flatMap { $0.products.map(\.1) }).sorted().compactMap { packages[$0]?.dependency },
     targets: targets,
     swiftLanguageModes: [.v6]

@@ -58,7 +58,10 @@ package enum ConfigurationWriter {
             "kv1.example.net:" + (examplePorts.first { setting.path.hasPrefix($0.prefix) }?.port ?? "7400")
         case .members: "1=127.0.0.1:7400"
         case .text where setting.path == "http.cors_origins": "https://app.example.com"
-        case .flag, .count, .bytes, .duration, .text, .choice: "/fast-disk/log"
+        case .flag, .count, .bytes, .duration, .text, .choice:
+            setting.path.hasPrefix("tls.")
+                ? "/etc/kv/\(setting.path.dropFirst(4)).pem"
+                : setting.path.hasPrefix("auth.") ? "/etc/kv/administrator" : "/fast-disk/log"
         }
     }
 

@@ -3,7 +3,7 @@ import KVBase
 extension LoadedConfiguration {
     /// Values that are right alone and wrong together.
     func contradictions() -> [ConfigurationProblem] {
-        memberContradictions() + listenerContradictions() + sizeContradictions()
+        memberContradictions() + listenerContradictions() + securityContradictions() + sizeContradictions()
     }
 
     /// A problem of `path`, placed where it or else where `other` was set: a default is nobody's mistake.
@@ -79,16 +79,37 @@ extension LoadedConfiguration {
                     )
                 )
             }
-            if !configuration.isInsecure && !listener.listen.isLoopback {
+            if !configuration.isInsecure, !listener.listen.isLoopback, let lack = lack(of: name) {
                 problems.append(
                     problem(
                         "\(name).listen",
-                        "\(listener.listen) can be reached by other machines and this version has no TLS; "
-                            + "expected a loopback address, or `insecure: true` at the top of the file"
+                        "\(listener.listen) can be reached by other machines and \(lack); expected that, "
+                            + "a loopback address, or `insecure: true` at the top of the file"
                     )
                 )
             }
         }
+        return problems
+    }
+
+    /// What a listener that others reach lacks; nil where it lacks nothing.
+    private func lack(of listener: String) -> String? {
+        let tls = configuration.tls
+        if listener == "peer" { return tls.isOnPeer ? nil : "does without peer.tls" }
+        let isEncrypted = listener == "http" ? tls.isOnHTTP : tls.isOnRESP
+        if !isEncrypted { return "does without \(listener == "http" ? "http" : "resp").tls" }
+        return configuration.authentication.isRequired ? nil : "does without auth.required"
+    }
+
+    private func securityContradictions() -> [ConfigurationProblem] {
+        let tls = configuration.tls
+        var problems: [ConfigurationProblem] = []
+        for (path, isOn) in [("resp.tls", tls.isOnRESP), ("http.tls", tls.isOnHTTP), ("peer.tls", tls.isOnPeer)]
+        where isOn {
+            if tls.certificate == nil { problems.append(problem(path, "expected tls.certificate beside it")) }
+            if tls.key == nil { problems.append(problem(path, "expected tls.key beside it")) }
+        }
+        if tls.isOnPeer, tls.authority == nil { problems.append(problem("peer.tls", "expected tls.ca beside it")) }
         return problems
     }
 

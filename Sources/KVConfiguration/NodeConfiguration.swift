@@ -67,6 +67,34 @@ package struct NodeConfiguration: Sendable, Equatable {
         /// What others are told.
         package var advertised: HostPort { advertise ?? listen }
     }
+    /// The settings under `tls`, and which listeners use it.
+    package struct TLS: Sendable, Equatable {
+        /// The value of `tls.certificate`.
+        package var certificate: String?
+        /// The value of `tls.key`.
+        package var key: String?
+        /// The value of `tls.ca`.
+        package var authority: String?
+        /// The value of `tls.reload_interval`.
+        package var reloadInterval = Duration.zero
+        /// The value of `resp.tls`.
+        package var isOnRESP = false
+        /// The value of `http.tls`.
+        package var isOnHTTP = false
+        /// The value of `peer.tls`.
+        package var isOnPeer = false
+        /// Whether any listener uses it.
+        package var isOn: Bool { isOnRESP || isOnHTTP || isOnPeer }
+    }
+    /// The settings under `auth`.
+    package struct Authentication: Sendable, Equatable {
+        /// The value of `auth.required`.
+        package var isRequired = false
+        /// The value of `auth.bootstrap_file`.
+        package var bootstrapFile: String?
+        /// The value of `auth.recovery_file`.
+        package var recoveryFile: String?
+    }
     /// Where a listener is that need not be.
     package struct OptionalListener: Sendable, Equatable {
         /// Where it listens, if at all.
@@ -207,6 +235,10 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var peer = Listener()
     /// The other settings under `peer`.
     package var peerLinks = PeerLinks()
+    /// The settings under `tls`.
+    package var tls = TLS()
+    /// The settings under `auth`.
+    package var authentication = Authentication()
     /// The settings under `raft`.
     package var raft = Raft()
     /// The settings under `log`.

@@ -24,6 +24,8 @@ enum Schema {
         ),
         ("http", "The listener for HTTP: API, administration, metrics and health."),
         ("peer", "The listener for other nodes, and the connections to them."),
+        ("tls", "Certificates; renewed files are taken over without a restart. scripts/certificates makes some."),
+        ("auth", "Who may do what: kvctl user, docs/operations/security.md."),
         ("raft", "Consensus."),
         ("log", "The log that all groups of this node share."),
         ("storage", "The storage engine; memory is shared by all tablets of this node."),
@@ -35,7 +37,7 @@ enum Schema {
     ]
 
     /// Every setting, in the order of the reference file.
-    static let all: [Setting] = basics + listeners + consensus + storage + serving + watching
+    static let all: [Setting] = basics + listeners + security + consensus + storage + serving + watching
 
     /// The settings by their paths.
     static let byPath: [String: Setting] = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -45,7 +47,7 @@ enum Schema {
             "insecure",
             \.isInsecure,
             "false",
-            "Allows listeners that other machines can reach. This version has no TLS: whoever reaches a listener reads and writes."
+            "Allows listeners that other machines can reach and that lack TLS or authentication: whoever reaches one may read and write."
         ),
         .nodeID(
             "node.id",
@@ -91,6 +93,7 @@ enum Schema {
             "The same as resp.listen.",
             "What clients are told, if it differs from where this node listens."
         ),
+        .flag("resp.tls", \.tls.isOnRESP, "false", "Whether it speaks TLS; needs tls.certificate and tls.key."),
         .optionalAddress(
             "resp_cluster.listen",
             \.respCluster.listen,
@@ -110,6 +113,7 @@ enum Schema {
             "The same as http.listen.",
             "What clients are told, if it differs from where this node listens."
         ),
+        .flag("http.tls", \.tls.isOnHTTP, "false", "Whether it speaks TLS; needs tls.certificate and tls.key."),
         .flag(
             "http.query_routes",
             \.httpLimits.queryRoutes,
@@ -152,6 +156,12 @@ enum Schema {
             "This node's address in cluster.nodes, else the same as peer.listen.",
             "Where other nodes reach this one; resolved again at every new connection."
         ),
+        .flag(
+            "peer.tls",
+            \.tls.isOnPeer,
+            "false",
+            "Whether nodes prove to each other who they are, both sides by certificates of tls.ca; the same on every node."
+        ),
         .duration(
             "peer.connect_timeout",
             \.peerLinks.connectTimeout,
@@ -179,6 +189,52 @@ enum Schema {
             "64MiB",
             64 << 10...1 << 36,
             "How fast snapshots are sent to one other node."
+        ),
+    ]
+
+    private static let security: [Setting] = [
+        .optionalText(
+            "tls.certificate",
+            \.tls.certificate,
+            .none("No TLS."),
+            bytesMax: 4096,
+            "The file of this node's certificate and those between it and the authority's, in PEM."
+        ),
+        .optionalText("tls.key", \.tls.key, .none("No TLS."), bytesMax: 4096, "The file of its private key, in PEM."),
+        .optionalText(
+            "tls.ca",
+            \.tls.authority,
+            .none("Needed for peer.tls only."),
+            bytesMax: 4096,
+            "The file of the certificates by which other nodes are believed, in PEM: one authority for this purpose alone."
+        ),
+        .duration(
+            "tls.reload_interval",
+            \.tls.reloadInterval,
+            "10s",
+            .milliseconds(100)...(.seconds(3600)),
+            "How often the files are looked at; new connections use what is found if it is whole."
+        ),
+        .flag(
+            "auth.required",
+            \.authentication.isRequired,
+            "false",
+            "Clients must prove who they are, even before 'kvctl auth enable'."
+        ),
+        .optionalText(
+            "auth.bootstrap_file",
+            \.authentication.bootstrapFile,
+            .none("None."),
+            bytesMax: 4096,
+            "A file with the line name:password of the first administrator, made where the cluster has none yet."
+        ),
+        .optionalText(
+            "auth.recovery_file",
+            \.authentication.recoveryFile,
+            .none("None."),
+            bytesMax: 4096,
+            "The way back in: a file with the line name:password of an administrator, who is given that password at the start. "
+                + "Remove it afterwards."
         ),
     ]
 

@@ -10,7 +10,14 @@ import NIOCore
 struct HTTPEdge: HTTPResponder {
     typealias Context = HTTPContext
 
-    let service: any KeyValueService
+    /// The service; within a request, as its client may use it.
+    var service: any KeyValueService
+    /// Who finds out whether clients are who they say; nil where nobody is asked.
+    let authenticator: Authenticator?
+    /// Who changes users; nil where nobody can.
+    let users: (any AccessAdministration)?
+    /// Within a request: whether its client may see what concerns operators.
+    var isKnown = true
     let admin: (any AdminService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
@@ -22,11 +29,15 @@ struct HTTPEdge: HTTPResponder {
     init(
         _ service: any KeyValueService,
         admin: (any AdminService)? = nil,
+        authenticator: Authenticator?,
+        users: (any AccessAdministration)?,
         _ settings: HTTPSettings,
         _ registry: MetricRegistry,
         _ logger: Logger
     ) {
         self.service = service
+        self.authenticator = authenticator
+        self.users = users
         self.admin = admin
         self.settings = settings
         self.registry = registry
@@ -42,7 +53,7 @@ struct HTTPEdge: HTTPResponder {
         var endpoint = Endpoint.unknown
         var response: Response
         do throws(HTTPFailure) {
-            response = try await route(request, context, &endpoint)
+            response = try await authorized(request, context, requestID, &endpoint)
         } catch {
             metrics.reject(error.code)
             response = failure(error, requestID, context)
@@ -57,7 +68,7 @@ struct HTTPEdge: HTTPResponder {
     }
 
     /// The table of routes.
-    private func route(
+    func route(
         _ request: Request,
         _ context: HTTPContext,
         _ endpoint: inout Endpoint
@@ -115,8 +126,8 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .unknown,
-            .logLevel, .slowRequests:
+        case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .users, .user,
+            .authentication, .unknown, .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

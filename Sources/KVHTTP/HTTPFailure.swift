@@ -30,11 +30,16 @@ struct HTTPFailure: Error {
         isRetryable = error.isRetryable
         leader = error.leader.map(\.description)
         if status == .serviceUnavailable || status == .tooManyRequests { headers.append((.retryAfter, "1")) }
+        if status == .unauthorized { headers.append((.wwwAuthenticate, #"Basic realm="kv", charset="UTF-8""#)) }
     }
 
     private static func status(of code: ServiceError.Code) -> HTTPResponse.Status {
         switch code {
         case .badRequest, .cursorExpired: .badRequest
+        case .unauthenticated: .unauthorized
+        case .permissionDenied: .forbidden
+        case .accessNotFound: .notFound
+        case .accessConflict: .conflict
         case .tooLarge: .contentTooLarge
         case .notFound: .notFound
         case .notAnInteger, .notANumber, .outOfRange, .conflict: .conflict

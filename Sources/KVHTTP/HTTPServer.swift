@@ -1,4 +1,5 @@
 import Hummingbird
+import HummingbirdCore
 package import KVService
 package import KVTelemetry
 package import Logging
@@ -23,6 +24,8 @@ package struct HTTPServer: Service {
     package init(
         service: any KeyValueService,
         admin: (any AdminService)? = nil,
+        authenticator: Authenticator? = nil,
+        users: (any AccessAdministration)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -31,7 +34,15 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, admin: admin, settings, metrics, logger)
+        edge = HTTPEdge(
+            service,
+            admin: admin,
+            authenticator: authenticator,
+            users: users,
+            settings,
+            metrics,
+            logger
+        )
         self.settings = settings
         self.group = group
         self.host = host
@@ -53,15 +64,21 @@ package struct HTTPServer: Service {
         let bytesMax = edge.service.requestLimits.valueBytesMax
         return Application(
             responder: edge,
-            server: .http1(
-                configuration: .init(
-                    additionalChannelHandlers: [
-                        ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
-                        StalledReader(timeout: writeTimeout),
-                    ],
-                    idleTimeout: idle
+            server: HTTPServerBuilder { [edge, settings] responder in
+                SecuredChannel(
+                    HTTP1Channel(
+                        responder: responder,
+                        configuration: .init(
+                            additionalChannelHandlers: [
+                                ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
+                                StalledReader(timeout: writeTimeout),
+                            ],
+                            idleTimeout: idle
+                        )
+                    ),
+                    secure: settings.secure
                 )
-            ),
+            },
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),
                 backlog: 1_024,

@@ -1,9 +1,13 @@
+package import NIOCore
+
 /// What bounds an HTTP listener.
 package struct HTTPSettings: Sendable {
     /// How long a connection may be idle between requests.
     package var idleTimeout: Duration = .seconds(60)
     /// How long a request's body may take to arrive.
     package var bodyTimeout: Duration = .seconds(30)
+    /// Puts TLS on a new connection; nil where clients speak in the clear.
+    package var secure: (@Sendable (any Channel) throws -> Void)?
     /// How long a client may leave an answer unread.
     package var writeTimeout: Duration = .seconds(60)
     /// The origins whose pages may call from a browser; `*` is any.

@@ -28,7 +28,7 @@ extension HTTPEdge {
         json.object {
             $0.field("ready", status.isReady)
             $0.key("alarms")
-            $0.array(status.alarms) { $0.string($1) }
+            $0.array(isKnown ? status.alarms : []) { $0.string($1) }
         }
         var response = self.json(status.isReady ? .ok : .serviceUnavailable, json.text)
         if !status.isReady { response.headers[.retryAfter] = "1" }

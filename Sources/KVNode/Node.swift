@@ -67,6 +67,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private var ticker: (any ScheduledJob)?
     private var tickCount: UInt64 = 0
 
+    /// The users, for the edges of this node.
+    package let access: AccessControl
+    /// The administrator whom this node is to make, and whether that is a recovery.
+    var firstAdministrator: (name: String, hash: String, isRecovery: Bool)?
     /// The sizes that edges enforce.
     package let requestLimits: RequestLimits
     /// Sees every entry that is applied here; for tests.
@@ -104,6 +108,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
         proxies = OutgoingProxies(firstID: environment.randomness.next())
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits
+        access = AccessControl(isDemanded: settings.demandsAuthentication)
         reporter = parts.reporter
         if let place = parts.recovered.tornTail {
             log.warning("the log's last write was torn and is cut", metadata: ["at": "\(place)"])
@@ -145,6 +150,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
         self.transport = transport
         turnEnd.onEnd { [weak self] in self?.endTurn() }
         controller.onChange = { [weak self] in self?.controllerChanged() }
+        controller.onAccessChange = { [weak self] in self?.accessChanged() }
+        accessChanged()
         reporter.notify = { [weak self] id in self?.groups[id]?.noteFlushes() }
         host.log.setEvents(
             NodeLogEvents(
@@ -182,6 +189,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
             for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
         }
         initializeController()
+        makeFirstAdministrator()
         if tickCount % 5 == 0 { pursueMembership() }
         retryWaiting()
         turnEnd.ask()

@@ -60,6 +60,8 @@ package struct NodeSettings: Sendable {
     package var plantedBugs: PlantedNodeBugs
     /// The program's version, for `status`.
     package var softwareVersion: String
+    /// Whether clients must prove who they are, whatever group 0 says.
+    package var demandsAuthentication: Bool
 
     /// The defaults for a node of a cluster.
     package init(node: NodeID, members: [Member], dataDirectory: String) {
@@ -82,6 +84,7 @@ package struct NodeSettings: Sendable {
         plantedBugs = []
         addresses = [:]
         softwareVersion = "0"
+        demandsAuthentication = false
     }
 
     /// The id of a cluster that starts with these members under this name: every member computes the same without asking, and

@@ -28,6 +28,7 @@ package enum JoinCall {
             .connectTimeout(settings.connectTimeout.timeAmount)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    try settings.secureDialed?(channel, address.host)
                     try channel.pipeline.syncOperations.addHandler(JoinHandler(hello, address, promise))
                 }
             }

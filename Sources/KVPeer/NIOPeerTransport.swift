@@ -225,6 +225,7 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
 
     private func accept(_ channel: any Channel) throws {
         guard receiver != nil, strangers.count < Self.strangersMax else { throw ChannelError.operationUnsupported }
+        try settings.secureAccepted?(channel)
         let connection = PeerConnection(.accepting, purpose: .stream, owner: self, settings: settings)
         try channel.pipeline.syncOperations.addHandler(connection)
         strangers[ObjectIdentifier(connection)] = connection
@@ -244,8 +245,11 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
         ClientBootstrap(group: loop)
             .connectTimeout(settings.connectTimeout.timeAmount)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(connection) }
+            .channelInitializer { [settings, host = link.address.host] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try settings.secureDialed?(channel, host)
+                    try channel.pipeline.syncOperations.addHandler(connection)
+                }
             }
             .connect(host: link.address.host, port: link.address.port)
             .whenComplete { [weak self] result in

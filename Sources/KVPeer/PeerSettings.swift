@@ -1,5 +1,5 @@
 import KVBase
-import NIOCore
+package import NIOCore
 
 /// Where a node is reached: a name or an address without brackets, and a port.
 package struct PeerAddress: Hashable, Sendable, CustomStringConvertible {
@@ -49,6 +49,11 @@ package struct PeerSettings: Sendable {
     package var bulkQueueBytesMax = 8 * 1024 * 1024
     /// A bulk connection that had nothing to send for this long is closed.
     package var bulkIdleTimeout = Duration.seconds(10)
+
+    /// Has a node that connects prove itself; nil where peers speak in the clear.
+    package var secureAccepted: (@Sendable (any Channel) throws -> Void)?
+    /// The same towards a node that is dialled under this host name or address.
+    package var secureDialed: (@Sendable (any Channel, String) throws -> Void)?
 
     /// The defaults.
     package init() {}

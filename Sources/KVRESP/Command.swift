@@ -15,6 +15,8 @@ struct Command: Sendable {
         static let waitsForWatch = Flags(rawValue: 128)
         /// It cannot be queued after MULTI: its answer takes more than one key's shard.
         static let alone = Flags(rawValue: 256)
+        /// It is served before the client has said who it is.
+        static let open = Flags(rawValue: 512)
     }
 
     typealias Handler = @Sendable (RESPConnection, Arguments) throws(RESPError) -> Void

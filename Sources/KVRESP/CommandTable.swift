@@ -11,11 +11,11 @@ private let plainCommands: [Command] = [
     Command("echo", 2, [.fast], "Answers the argument.") { (client, arguments) throws(RESPError) in
         try client.echo(arguments)
     },
-    Command("hello", -1, [.fast, .loading, .alone], "Chooses the protocol and tells about the server.") {
+    Command("hello", -1, [.fast, .loading, .alone, .open], "Chooses the protocol and tells about the server.") {
         (client, arguments) throws(RESPError) in
         try client.hello(arguments)
     },
-    Command("auth", -2, [.fast, .loading, .alone], "Is refused: no users are configured.") {
+    Command("auth", -2, [.fast, .loading, .alone, .open], "Proves who the client is.") {
         (client, arguments) throws(RESPError) in
         try client.authenticate(arguments)
     },
@@ -23,11 +23,11 @@ private let plainCommands: [Command] = [
         (client, arguments) throws(RESPError) in
         try client.select(arguments)
     },
-    Command("quit", -1, [.fast, .loading, .transaction], "Closes the connection.") {
+    Command("quit", -1, [.fast, .loading, .transaction, .open], "Closes the connection.") {
         (client, arguments) throws(RESPError) in
         try client.quit(arguments)
     },
-    Command("reset", 1, [.fast, .loading, .transaction], "Makes the connection as new.") {
+    Command("reset", 1, [.fast, .loading, .transaction, .open], "Makes the connection as new.") {
         (client, arguments) throws(RESPError) in
         try client.resetConnection(arguments)
     },

@@ -44,7 +44,7 @@ extension RESPConnection {
     private func answer(_ write: @escaping @Sendable (inout ByteBuffer, ClusterMap, Bool) -> Void) {
         let sequence = expectCustom()
         let shared = shared
-        shared.service.status { [self] status in
+        service.status { [self] status in
             shared.note(status)
             let map = ClusterMap(status)
             finish(sequence) { output, isRESP3 in write(&output, map, isRESP3) }
@@ -80,7 +80,7 @@ private final class SlotCollector: @unchecked Sendable {
 
     func readPage(from start: [UInt8]) {
         let request = ScanRequest(start: start, limit: 10_000, keysOnly: true, consistency: consistency)
-        connection.shared.service.scan(request) { self.take($0, start: start) }
+        connection.service.scan(request) { self.take($0, start: start) }
     }
 
     private func take(_ result: Result<ScanPage, ServiceError>, start: [UInt8]) {

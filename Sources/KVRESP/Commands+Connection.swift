@@ -13,61 +13,6 @@ extension RESPConnection {
         reply { output, _ in output.writeBulk(arguments[1]) }
     }
 
-    /// HELLO [protocol [AUTH user password] [SETNAME name]].
-    func hello(_ arguments: Arguments) throws(RESPError) {
-        var version: Int64?
-        var name: String?
-        if arguments.count > 1 {
-            guard let number = parseInteger(arguments[1]) else {
-                throw .line("ERR Protocol version is not an integer or out of range")
-            }
-            guard number == 2 || number == 3 else { throw .line("NOPROTO unsupported protocol version") }
-            version = number
-        }
-        var index = 2
-        while index < arguments.count {
-            if arguments.matches(index, "AUTH"), index + 2 < arguments.count {
-                throw Self.authRefusal
-            } else if arguments.matches(index, "SETNAME"), index + 1 < arguments.count {
-                name = try Self.clientName(arguments, index + 1)
-                index += 2
-            } else {
-                throw .line("ERR Syntax error in HELLO option '\(arguments.text(index))'")
-            }
-        }
-        if let version { isRESP3 = version == 3 }
-        let isNew = isRESP3
-        info.names.withLock { names in
-            names.isRESP3 = isNew
-            if let name { names.name = name }
-        }
-        let id = Int64(clamping: info.id)
-        let isCluster = shared.settings.isRedirecting
-        reply { output, isRESP3 in
-            output.writeMapHead(7, isRESP3: isRESP3)
-            output.writeBulk("server")
-            output.writeBulk("redis")
-            output.writeBulk("version")
-            output.writeBulk(redisVersion)
-            output.writeBulk("proto")
-            output.writeNumber(isRESP3 ? 3 : 2)
-            output.writeBulk("id")
-            output.writeNumber(id)
-            output.writeBulk("mode")
-            output.writeBulk(isCluster ? "cluster" : "standalone")
-            output.writeBulk("role")
-            output.writeBulk("master")
-            output.writeBulk("modules")
-            output.writeArrayHead(0)
-        }
-    }
-
-    func authenticate(_ arguments: Arguments) throws(RESPError) { throw Self.authRefusal }
-
-    private static let authRefusal = RESPError.line(
-        "ERR AUTH <password> called without any password configured for the default user. Are you sure your configuration is correct?"
-    )
-
     func select(_ arguments: Arguments) throws(RESPError) {
         guard let index = parseInteger(arguments[1]) else { throw .line("ERR invalid DB index") }
         guard index == 0 else { throw .line("ERR DB index is out of range") }
@@ -84,6 +29,7 @@ extension RESPConnection {
         consistency = .linearizable
         queue = nil
         watch.removeAll()
+        service.begin(as: nil)
         info.names.withLock { $0 = ClientInfo.Names() }
         reply { output, _ in output.writeSimple("RESET") }
     }
@@ -115,6 +61,8 @@ extension RESPConnection {
             }
         } else if arguments.matches(1, "SETINFO"), arguments.count == 4 {
             try setClientInfo(arguments)
+        } else if arguments.matches(1, "LIST") || arguments.matches(1, "KILL"), !service.isAdministrator {
+            throw .line("NOPERM only administrators may see and close the connections of others")
         } else if arguments.matches(1, "LIST") || (arguments.matches(1, "INFO") && arguments.count == 2) {
             let now = shared.settings.now()
             let clients = arguments.matches(1, "INFO") ? [info] : shared.clients
@@ -193,7 +141,7 @@ extension RESPConnection {
     }
 
     /// Names go into CLIENT LIST's lines: printable ASCII without spaces.
-    private static func clientName(_ arguments: Arguments, _ index: Int) throws(RESPError) -> String {
+    static func clientName(_ arguments: Arguments, _ index: Int) throws(RESPError) -> String {
         guard arguments[index].count <= 256, arguments[index].allSatisfy({ $0 >= 0x21 && $0 <= 0x7e }) else {
             throw .line("ERR Client names cannot contain spaces, newlines or special characters.")
         }
@@ -208,7 +156,7 @@ extension ClientInfo {
         let age = now > connectedAt ? (now - connectedAt) / 1_000 : 0
         return "id=\(id) addr=\(remoteAddress) laddr=\(localAddress) fd=-1 name=\(names.name) age=\(age) idle=0 flags="
             + "\(names.isReadOnly ? "r" : "N") db=0 sub=0 psub=0 ssub=0 multi=-1 watch=0 qbuf=0 qbuf-free=0 obl=0 oll=0 omem=0"
-            + " events=r cmd=NULL user=default redir=-1 resp=\(names.isRESP3 ? 3 : 2) lib-name=\(names.libraryName) "
+            + " events=r cmd=NULL user=\(names.user) redir=-1 resp=\(names.isRESP3 ? 3 : 2) lib-name=\(names.libraryName) "
             + "lib-ver=\(names.libraryVersion)"
     }
 }

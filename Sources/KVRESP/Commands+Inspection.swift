@@ -37,7 +37,7 @@ extension RESPConnection {
     /// Some key: one of a page that starts at a random place between the first key and the last.
     func randomKey(_ arguments: Arguments) throws(RESPError) {
         let sequence = expectCustom(.read)
-        let service = shared.service
+        let service = self.service
         let consistency = consistency
         let end: @Sendable (Result<ScanPage, ServiceError>) -> Void = { [self] result in
             switch result {
@@ -76,7 +76,7 @@ extension RESPConnection {
             guard arguments.matches(1, "ASYNC") || arguments.matches(1, "SYNC") else { throw .syntax }
         }
         let sequence = expectCustom(.write)
-        shared.service.submit(.clear) { [self] result in
+        service.submit(.clear) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success: finish(sequence) { output, _ in output.writeStaticString("+OK\r\n") }

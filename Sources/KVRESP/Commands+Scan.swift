@@ -15,7 +15,7 @@ extension RESPConnection {
         )
         let sequence = expectCustom(.read)
         guard cursor != 0 else { return scanPage(request, options, sequence) }
-        shared.service.scanPosition(cursor) { [self] found in
+        service.scanPosition(cursor) { [self] found in
             switch found {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let start):
@@ -28,15 +28,14 @@ extension RESPConnection {
 
     /// Reads a page and answers with it and the cursor of the next.
     private func scanPage(_ request: ScanRequest, _ options: ScanOptions, _ sequence: UInt64) {
-        let shared = shared
-        shared.service.scan(request) { [self] result in
+        service.scan(request) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let page):
                 // A page may end with nothing read and more to come; it then goes on where it began.
                 let next =
                     page.hasMore
-                    ? shared.service.keepScanPosition(page.rows.last.map { $0.key + [0] } ?? request.start) : 0
+                    ? service.keepScanPosition(page.rows.last.map { $0.key + [0] } ?? request.start) : 0
                 let rows = page.rows.filter { options.accepts($0.key) }
                 finish(sequence) { output, _ in
                     output.writeArrayHead(2)
@@ -60,7 +59,7 @@ extension RESPConnection {
 
     func countKeys(_ arguments: Arguments) throws(RESPError) {
         let sequence = expectCustom(.read)
-        shared.service.count(consistency) { [self] result in
+        service.count(consistency) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let count): finish(sequence) { output, _ in output.writeNumber(Int64(clamping: count)) }
@@ -126,7 +125,7 @@ private final class KeysCollector: @unchecked Sendable {
             keysOnly: true,
             consistency: consistency
         )
-        connection.shared.service.scan(request) { self.take($0, start: start) }
+        connection.service.scan(request) { self.take($0, start: start) }
     }
 
     private func take(_ result: Result<ScanPage, ServiceError>, start: [UInt8]) {

@@ -37,7 +37,7 @@ extension RESPConnection {
                 let text = writer.text(sections, keys: nil)
                 return finish(sequence) { output, isRESP3 in output.writeText(text, isRESP3: isRESP3) }
             }
-            shared.service.count(.stale) { [self] result in
+            service.count(.stale) { [self] result in
                 // Without the count the section is empty; the reason is in the metrics.
                 let text = writer.text(sections, keys: try? result.get())
                 finish(sequence) { output, isRESP3 in output.writeText(text, isRESP3: isRESP3) }

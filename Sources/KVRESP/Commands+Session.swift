@@ -41,7 +41,7 @@ extension RESPConnection {
         // Redis's numbers are signed; 0 is no session.
         let session = UInt64.random(in: 1...UInt64(Int64.max))
         let sequence = expectCustom(.write)
-        shared.service.submit(.openSession(session, lifeMilliseconds: life)) { [self] result in
+        service.submit(.openSession(session, lifeMilliseconds: life)) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success: finish(sequence) { output, _ in output.writeNumber(Int64(session)) }
@@ -51,7 +51,7 @@ extension RESPConnection {
 
     private func submit(_ request: ShardRequest) {
         let sequence = expectCustom(.write)
-        shared.service.submit(request) { [self] result in
+        service.submit(request) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let isDone): finish(sequence) { output, _ in output.writeNumber(isDone ? 1 : 0) }

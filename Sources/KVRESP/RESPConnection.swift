@@ -26,6 +26,10 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     let shared: RESPShared
     let loop: LoopContext
     let info: ClientInfo
+    /// The service as this client may use it.
+    let service: ClientSession
+    /// Whether a password is being checked: commands wait until it is known who sends them.
+    var isAuthenticating = false
     private let mailbox = ReplyMailbox()
     private var letters = ReplyMailbox.Letters()
     private var context: ChannelHandlerContext?
@@ -71,6 +75,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         self.shared = shared
         self.loop = loop
         self.info = info
+        service = ClientSession(shared.service, shared.authenticator?.control)
         parser = RequestParser(shared.settings, valueBytesMax: shared.limits.valueBytesMax)
         batch.redirects = shared.settings.isRedirecting
     }
@@ -189,6 +194,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             input.moveReaderIndex(forwardBy: consumed)
         }
         if case .malformed(let text) = end { refuse("Protocol error: \(text)") }
+        if input.readableBytes > shared.settings.strangerBytesMax, !isPaused, !isClosing, service.isLocked {
+            refuse("Protocol error: too many bytes before authentication")
+        }
         if isPaused { submitBatch() }
     }
 
@@ -206,6 +214,14 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
                 return true
             }
             let entry = table.entries[index]
+            if isAuthenticating { return false }
+            if let refusal = refusal(of: entry) {
+                current.command = UInt8(index)
+                queue?.isRefused = true
+                replyError(refusal)
+                return true
+            }
+            if entry.flags.contains(.admin) { audit(arguments) }
             if queue != nil, !entry.flags.contains(.transaction) {
                 enqueue(index, entry, arguments)
                 return true
@@ -241,7 +257,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         submitted.reads += batched.reads
         submitted.writes += batched.writes
         batched = (0, 0)
-        shared.service.submit(batch, to: self)
+        service.submit(batch, to: self)
         batch.removeAll()
     }
 

@@ -45,6 +45,8 @@ extension ServiceError {
         case .cursorExpired: "ERR cursor expired, start again at 0"
         case .badRequest, .tooLarge, .notFound, .conflict: "ERR \(message)"
         case .moved: "MOVED \(message)"
+        case .unauthenticated: "NOAUTH \(message)"
+        case .permissionDenied: "NOPERM \(message)"
         default: "ERR \(code.rawValue): \(message)"
         }
     }

@@ -21,11 +21,12 @@ package final class RESPServer: Sendable {
     /// A server that is not listening yet.
     package init(
         service: any KeyValueService,
+        authenticator: Authenticator? = nil,
         settings: RESPSettings,
         metrics: MetricRegistry,
         logger: Logger
     ) {
-        shared = RESPShared(service, settings, metrics, logger)
+        shared = RESPShared(service, authenticator, settings, metrics, logger)
     }
 
     /// Listens.
@@ -90,6 +91,7 @@ package final class RESPServer: Sendable {
     ///
     /// On the channel's event loop.
     package func adopt(_ channel: any Channel) throws {
+        try shared.settings.secure?(channel)
         let remote = channel.remoteAddress.map(Self.text) ?? "?"
         let local = channel.localAddress.map(Self.text) ?? "?"
         guard let info = shared.admit(remoteAddress: remote, localAddress: local) else {
@@ -100,6 +102,7 @@ package final class RESPServer: Sendable {
         let connection = RESPConnection(shared, loop(of: channel.eventLoop), info)
         try channel.pipeline.syncOperations.addHandler(connection)
         shared.attach(connection)
+        connection.limitStranger()
     }
 
     /// How many clients are connected.

@@ -1,4 +1,5 @@
 package import KVBase
+package import NIOCore
 
 /// What bounds a RESP listener and what it says about itself.
 package struct RESPSettings: Sendable {
@@ -24,6 +25,10 @@ package struct RESPSettings: Sendable {
     package var argumentsMax = 65_536
     /// How many bytes one command may take: two greatest values and some.
     package var commandBytesMax = 2 * Limits.valueBytesMax + (1 << 20)
+    /// How many bytes of a command may wait from a client who has not said who it is, where that is asked.
+    package var strangerBytesMax = 64 * 1024
+    /// How long a client may take to say who it is, where that is asked.
+    package var authenticationTimeout: Duration = .seconds(10)
     /// How long an inline command may be.
     package var inlineBytesMax = 64 * 1024
     /// How many requests of a connection may be unanswered before it is not read any further.
@@ -38,6 +43,8 @@ package struct RESPSettings: Sendable {
     package var keysMax = 1_000_000
     /// How long `stop` lets replies finish.
     package var stopDeadline: Duration = .seconds(5)
+    /// Puts TLS on a new connection; nil where clients speak in the clear.
+    package var secure: (@Sendable (any Channel) throws -> Void)?
     /// The wall clock, in milliseconds since 1970.
     package var now: @Sendable () -> UInt64
 

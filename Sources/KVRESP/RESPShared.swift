@@ -9,6 +9,7 @@ import Synchronization
 final class ClientInfo: Sendable {
     struct Names: Sendable {
         var name = ""
+        var user = "default"
         var libraryName = ""
         var libraryVersion = ""
         var isRESP3 = false
@@ -47,6 +48,8 @@ final class RESPShared: Sendable {
     }
 
     let service: any KeyValueService
+    /// Who finds out whether clients are who they say; nil where nobody is asked.
+    let authenticator: Authenticator?
     let settings: RESPSettings
     let limits: RequestLimits
     let logger: Logger
@@ -70,8 +73,15 @@ final class RESPShared: Sendable {
     private let processorCounter: Counter
     private let state = Mutex(State())
 
-    init(_ service: any KeyValueService, _ settings: RESPSettings, _ registry: MetricRegistry, _ logger: Logger) {
+    init(
+        _ service: any KeyValueService,
+        _ authenticator: Authenticator?,
+        _ settings: RESPSettings,
+        _ registry: MetricRegistry,
+        _ logger: Logger
+    ) {
         self.service = service
+        self.authenticator = authenticator
         self.settings = settings
         self.logger = logger
         limits = service.requestLimits

@@ -41,6 +41,14 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let unavailable = Code(rawValue: "unavailable")
         /// A cursor that this node does not know.
         package static let cursorExpired = Code(rawValue: "cursor_expired")
+        /// Nobody proved who asks, or not rightly; nothing was done.
+        package static let unauthenticated = Code(rawValue: "unauthenticated")
+        /// Who asks may not do this; nothing was done.
+        package static let permissionDenied = Code(rawValue: "permission_denied")
+        /// A change of users that what there is does not allow; nothing was done.
+        package static let accessConflict = Code(rawValue: "user_conflict")
+        /// A user or token that does not exist.
+        package static let accessNotFound = Code(rawValue: "user_not_found")
         /// What is named does not exist.
         package static let notFound = Code(rawValue: "not_found")
         /// What is asked for does not go with how things stand, and nothing was done.
@@ -82,6 +90,7 @@ extension ServiceError.Code {
     package static let all: [ServiceError.Code] = [
         .badRequest, .tooLarge, .notAnInteger, .notANumber, .outOfRange, .noLeader, .notLeader, .moving, .overloaded,
         .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .notFound, .conflict,
-        .internalError,
+        .internalError, .unauthenticated,
+        .permissionDenied, .accessConflict, .accessNotFound,
     ]
 }

@@ -2,6 +2,8 @@ package import Logging
 
 /// The keys of log metadata, each written once, so that a search for one finds every line.
 package enum LogKey: String, CaseIterable, Sendable {
+    /// What was done, in the audit log.
+    case action
     /// An address that is listened on or connected to.
     case address
     /// A client's number, as CLIENT LIST shows it.
@@ -22,8 +24,12 @@ package enum LogKey: String, CaseIterable, Sendable {
     case requestID = "request_id"
     /// A shard.
     case shard
+    /// Whom or what an action is about.
+    case subject
     /// A Raft term.
     case term
+    /// A user of the store.
+    case user
 }
 
 extension Logger {

@@ -30,6 +30,8 @@ struct GlobalOptions: ParsableArguments {
     @Option(help: "How keys are typed and shown: utf8, hex or base64.")
     var keyFormat = KeyFormat.utf8
 
+    @OptionGroup(title: "Security") var security: SecurityOptions
+
     /// Runs a command with a client, and ends the process as its outcome says.
     func perform(_ body: (Session) async throws -> CtlExit) async throws {
         let outcome: CtlExit
@@ -82,7 +84,9 @@ struct Session {
                 endpoints: endpoints,
                 httpEndpoints: httpEndpoints,
                 requestTimeout: options.timeout.duration,
-                connectTimeout: min(options.timeout.duration, .seconds(1))
+                connectTimeout: min(options.timeout.duration, .seconds(1)),
+                credentials: try options.security.credentials,
+                tls: try options.security.clientTLS
             )
         )
     }

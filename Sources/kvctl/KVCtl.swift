@@ -15,7 +15,7 @@ struct KVCtl: AsyncParsableCommand {
             StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
             ScanCommand.self,
             ImportCommand.self, ExportCommand.self, DigestCommand.self, MemberCommand.self, AlarmCommand.self,
-            LogLevelCommand.self, SlowCommand.self,
+            LogLevelCommand.self, SlowCommand.self, UserCommand.self, AuthCommand.self,
         ]
     )
 

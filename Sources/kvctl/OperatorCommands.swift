@@ -19,7 +19,7 @@ private struct PerNode<Value: Encodable>: Encodable {
 }
 
 extension Session {
-    fileprivate func requireHTTP() throws {
+    func requireHTTP() throws {
         guard httpEndpoints.isEmpty else { return }
         throw ValidationError(
             "the HTTP addresses do not follow from the RESP addresses; name them with --http-endpoints"

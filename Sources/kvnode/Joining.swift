@@ -3,6 +3,7 @@ import KVConfiguration
 import KVNode
 import KVPeer
 import KVReplication
+import KVTLS
 import Logging
 import NIOCore
 
@@ -11,6 +12,7 @@ struct Joining {
     private let configuration: NodeConfiguration
     private let settings: NodeSettings
     private let environment: NodeEnvironment
+    private let contexts: TLSContexts?
     private let group: any EventLoopGroup
     private let log: Logger
 
@@ -20,12 +22,14 @@ struct Joining {
         _ configuration: NodeConfiguration,
         _ settings: NodeSettings,
         _ environment: NodeEnvironment,
+        _ contexts: TLSContexts?,
         _ group: any EventLoopGroup,
         _ log: Logger
     ) {
         self.configuration = configuration
         self.settings = settings
         self.environment = environment
+        self.contexts = contexts
         self.group = group
         self.log = log
     }
@@ -52,8 +56,13 @@ struct Joining {
                 let answer: JoinAnswer
                 do {
                     let hello = Node.joinHello(settings, identity)
-                    answer = try await JoinCall.ask(address, hello, on: group, settings: configuration.peerSettings)
-                        .get()
+                    answer = try await JoinCall.ask(
+                        address,
+                        hello,
+                        on: group,
+                        settings: configuration.peerSettings(contexts)
+                    )
+                    .get()
                 } catch {
                     tell("no answer: \(error)", &told)
                     continue

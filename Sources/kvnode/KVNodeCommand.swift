@@ -73,7 +73,9 @@ struct KVNodeCommand: AsyncParsableCommand {
             return
         }
         do {
-            if let probe { return try probe.run(loaded.configuration.http.listen) }
+            if let probe {
+                return try probe.run(loaded.configuration.http.listen, overTLS: loaded.configuration.tls.isOnHTTP)
+            }
             if recover {
                 return try await Recovery(configuration: loaded.configuration, acceptsDataLoss: acceptDataLoss).run()
             }

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Glibc
 import KVConfiguration
+import KVTLS
+import NIOCore
 
 /// What `--probe` asks of the node that runs with the same configuration: for health checks of containers, which have no curl.
 enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
@@ -16,12 +18,12 @@ enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
 
     /// Asks.
     /// - Throws: `ProbeError` where the answer is not 2xx, or there is none.
-    func run(_ address: HostPort) throws {
+    func run(_ address: HostPort, overTLS isSecure: Bool) throws {
         switch self {
-        case .livez: try Self.expectSuccess(Self.exchange("GET", "/livez", at: address))
-        case .readyz: try Self.expectSuccess(Self.exchange("GET", "/readyz", at: address))
+        case .livez: try Self.expectSuccess(Self.exchange("GET", "/livez", at: address, isSecure))
+        case .readyz: try Self.expectSuccess(Self.exchange("GET", "/readyz", at: address, isSecure))
         case .handOver:
-            try Self.expectSuccess(Self.exchange("POST", "/admin/v1/leadership", body: "{}", at: address))
+            try Self.expectSuccess(Self.exchange("POST", "/admin/v1/leadership", body: "{}", at: address, isSecure))
             sleep(Self.forgetSeconds)
         }
     }
@@ -39,15 +41,17 @@ enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
         _ method: String,
         _ path: String,
         body: String = "",
-        at address: HostPort
+        at address: HostPort,
+        _ isSecure: Bool
     ) throws -> String {
-        let socket = try connect(to: address)
-        defer { close(socket) }
         let type = body.isEmpty ? "" : "Content-Type: application/json\r\n"
         let request =
             "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(type)"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         let bytes = Array(request.utf8)
+        if isSecure { return try secureExchange(bytes, at: address) }
+        let socket = try connect(to: address)
+        defer { close(socket) }
         guard send(socket, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
             throw ProbeError("\(address) does not take a request")
         }
@@ -62,9 +66,28 @@ enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
         return String(decoding: answer, as: UTF8.self)
     }
 
+    private static func secureExchange(_ request: [UInt8], at address: HostPort) throws -> String {
+        do {
+            let answer = try TLSExchange.exchange(
+                request,
+                host: host(address),
+                port: address.port,
+                bytesMax: 65_536,
+                timeout: .seconds(2)
+            )
+            return String(decoding: answer, as: UTF8.self)
+        } catch {
+            throw ProbeError("\(address) does not answer over TLS: \(error)")
+        }
+    }
+
+    /// What listens on every address is asked at this machine's own.
+    private static func host(_ address: HostPort) -> String {
+        ["0.0.0.0": "127.0.0.1", "::": "::1"][address.host] ?? address.host
+    }
+
     private static func connect(to address: HostPort) throws -> Int32 {
-        // What listens on every address is asked at this machine's own.
-        let host = ["0.0.0.0": "127.0.0.1", "::": "::1"][address.host] ?? address.host
+        let host = host(address)
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         var found: UnsafeMutablePointer<addrinfo>?

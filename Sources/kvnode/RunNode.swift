@@ -28,15 +28,28 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount)
     let machine = Machine(configuration, home: group.next(), clock: clock)
     var settings = configuration.nodeSettings
-    settings.join = try await Joining(configuration, settings, machine.environment, group, log).plan(asking: join)
+    let contexts = try Security.contexts(configuration, log)
+    settings.join = try await Joining(configuration, settings, machine.environment, contexts, group, log)
+        .plan(asking: join)
     let node = try Node.open(settings, environment: machine.environment, log: log)
     let metrics = MetricRegistry()
     let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
     let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 
-    let consensus = ConsensusService(configuration, settings, node, nodeMetrics, watch, home: machine.home, log: log)
+    let security = try Security(configuration, contexts, node, clock, log)
+    let consensus = ConsensusService(
+        configuration,
+        settings,
+        node,
+        nodeMetrics,
+        watch,
+        security: security,
+        home: machine.home,
+        log: log
+    )
     try await consensus.start()
-    let resp = makeRESPServices(configuration, node, metrics, clock, log)
+    security.start()
+    let resp = makeRESPServices(configuration, node, security, metrics, clock, log)
     do {
         for service in resp { try await service.start(on: group) }
     } catch {
@@ -48,7 +61,9 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
         HTTPServer(
             service: node,
             admin: node,
-            settings: configuration.httpSettings,
+            authenticator: security.authenticator,
+            users: node,
+            settings: configuration.httpSettings(security),
             metrics: metrics,
             on: group,
             host: configuration.http.listen.host,
@@ -60,7 +75,7 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
 
     // Stopped in the opposite order: clients first, then the node.
     var services = ServiceGroupConfiguration(
-        services: (([consensus] as [any Service]) + resp + [http]).map {
+        services: (([security, consensus] as [any Service]) + resp + [http]).map {
             .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         },
         logger: log
@@ -79,17 +94,26 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
 private func makeRESPServices(
     _ configuration: NodeConfiguration,
     _ node: Node,
+    _ security: Security,
     _ metrics: MetricRegistry,
     _ clock: PosixClock,
     _ log: Logger
 ) -> [RESPService] {
-    var settings = configuration.respSettings(clock)
-    let plain = RESPServer(service: node, settings: settings, metrics: metrics, logger: log)
+    var settings = configuration.respSettings(clock, security)
+    let makeServer = { settings in
+        RESPServer(
+            service: node,
+            authenticator: security.authenticator,
+            settings: settings,
+            metrics: metrics,
+            logger: log
+        )
+    }
+    let plain = makeServer(settings)
     var services = [RESPService(configuration.resp.listen, plain)]
     if let listener = configuration.respCluster.listener {
         settings.isRedirecting = true
-        let server = RESPServer(service: node, settings: settings, metrics: metrics, logger: log)
-        services.append(RESPService(listener.listen, server))
+        services.append(RESPService(listener.listen, makeServer(settings)))
     }
     return services
 }

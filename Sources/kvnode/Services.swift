@@ -24,6 +24,7 @@ struct ConsensusService: Service {
         _ node: Node,
         _ metrics: NodeMetrics,
         _ watch: HostWatch,
+        security: Security,
         home: any EventLoop,
         log: Logger
     ) {
@@ -36,7 +37,7 @@ struct ConsensusService: Service {
             node: configuration.node.id,
             peers: settings.peerAddresses,
             loop: home,
-            settings: configuration.peerSettings,
+            settings: configuration.peerSettings(security.contexts),
             logger: log
         )
     }

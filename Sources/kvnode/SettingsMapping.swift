@@ -7,6 +7,7 @@ import KVPosix
 import KVRESP
 import KVReplication
 import KVService
+import KVTLS
 import Logging
 
 // From what people configure to what each module wants to be told.
@@ -33,6 +34,7 @@ extension NodeConfiguration {
         ]
         settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
+        settings.demandsAuthentication = authentication.isRequired
         settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
@@ -58,8 +60,12 @@ extension NodeConfiguration {
         group.retainedLogBytes = UInt64(log.retainBytes)
     }
 
-    var peerSettings: PeerSettings {
+    func peerSettings(_ contexts: TLSContexts?) -> PeerSettings {
         var settings = PeerSettings()
+        if tls.isOnPeer, let contexts {
+            settings.secureAccepted = { try contexts.secureAcceptedPeer($0) }
+            settings.secureDialed = { try contexts.secureDialedPeer($0, $1) }
+        }
         settings.connectTimeout = peerLinks.connectTimeout
         settings.idleTimeout = peerLinks.idleTimeout
         settings.queueBytesMax = peerLinks.queueBytesMax
@@ -67,15 +73,20 @@ extension NodeConfiguration {
         return settings
     }
 
-    func respSettings(_ clock: PosixClock) -> RESPSettings {
+    func respSettings(_ clock: PosixClock, _ security: Security) -> RESPSettings {
         var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
+        if tls.isOnRESP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
         settings.connectionsMax = limits.connections
         settings.requestsInFlightMax = limits.pipeline
         return settings
     }
 
-    var httpSettings: HTTPSettings {
+    func httpSettings(_ security: Security) -> HTTPSettings {
         var settings = HTTPSettings()
+        if tls.isOnHTTP, let contexts = security.contexts {
+            settings.secure = { try contexts.secureClients($0) }
+            settings.scheme = "https"
+        }
         settings.connectionsMax = limits.connections
         settings.queryRoutes = httpLimits.queryRoutes
         settings.crossOrigins = (httpLimits.corsOrigins ?? "").split(separator: " ").map(String.init)

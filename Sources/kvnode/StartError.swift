@@ -6,6 +6,9 @@ import NIOCore
 struct StartError: Error, CustomStringConvertible {
     let description: String
 
+    /// Anything else.
+    init(_ description: String) { self.description = description }
+
     /// A listener cannot be opened.
     init(_ listener: String, _ address: HostPort, _ error: any Error) {
         let system = error as? IOError

@@ -22,7 +22,7 @@ struct ConfigurationErrorTests {
         Case(
             least + "election_timeout: 5s",
             "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, "
-                + "resp_cluster, http, peer, raft, log, storage, limits, request, threads, logging, alarms; nearest: raft.election_timeout"
+                + "resp_cluster, http, peer, tls, auth, raft, log, storage, limits, request, threads, logging, alarms; nearest: raft.election_timeout"
         ),
         Case(
             least + "raft:\n  heartbeat: 50ms\n  heartbeat: 60ms",
@@ -101,8 +101,28 @@ struct ConfigurationErrorTests {
         ),
         Case(
             least + "http: {listen: 10.0.0.1:8080}",
-            "f.yaml:2:16: http.listen: 10.0.0.1:8080 can be reached by other machines and this version has no TLS; "
-                + "expected a loopback address, or `insecure: true` at the top of the file"
+            "f.yaml:2:16: http.listen: 10.0.0.1:8080 can be reached by other machines and does without http.tls; expected that, "
+                + "a loopback address, or `insecure: true` at the top of the file"
+        ),
+        Case(
+            least + "auth: {required: true}\nhttp: {listen: 10.0.0.1:8080}",
+            "f.yaml:3:16: http.listen: 10.0.0.1:8080 can be reached by other machines and does without http.tls; expected that, "
+                + "a loopback address, or `insecure: true` at the top of the file"
+        ),
+        Case(
+            least + "tls: {certificate: c, key: k}\nresp: {listen: 10.0.0.1:6400, tls: true}",
+            "f.yaml:3:16: resp.listen: 10.0.0.1:6400 can be reached by other machines and does without auth.required; expected that, "
+                + "a loopback address, or `insecure: true` at the top of the file"
+        ),
+        Case(
+            least + "tls: {certificate: c, key: k, ca: a}\npeer: {listen: 10.0.0.1:7400}",
+            "f.yaml:3:16: peer.listen: 10.0.0.1:7400 can be reached by other machines and does without peer.tls; expected that, "
+                + "a loopback address, or `insecure: true` at the top of the file"
+        ),
+        Case(
+            least + "tls: {certificate: c}\npeer: {tls: true}",
+            "f.yaml:3:13: peer.tls: expected tls.key beside it",
+            "f.yaml:3:13: peer.tls: expected tls.ca beside it"
         ),
         Case(
             least + "cluster: {nodes: [{id: 2, peer: \"127.0.0.1:1\"}]}",

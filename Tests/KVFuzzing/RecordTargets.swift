@@ -12,6 +12,7 @@ enum RecordTargets {
     static func read(_ bytes: UnsafeRawBufferPointer) {
         guard let first = bytes.first else { return }
         let rest = UnsafeRawBufferPointer(rebasing: bytes[1...])
+        if first == AccessFormat.commandNumber { return readAccess(bytes, rest) }
         switch first % 13 {
         case 0: consume(try? Request(rest))
         case 1: readEntry(rest)
@@ -35,6 +36,18 @@ enum RecordTargets {
         case 10: consume(try? NodeIdentity(parsing: Array(rest)))
         case 11: consume(try? SnapshotManifest(decoding: Array(rest)))
         default: consume(try? StoredValue(rest).isExpired(at: 9))
+        }
+    }
+
+    /// Users: a command with its number, or the state behind it.
+    private static func readAccess(_ bytes: UnsafeRawBufferPointer, _ rest: UnsafeRawBufferPointer) {
+        if let command = try? AccessCommand(bytes) {
+            let again = try? command.encoded.withUnsafeBytes { try AccessCommand($0) }
+            require(again == command, "a command about users does not come back")
+        }
+        if let state = try? AccessState(rest) {
+            let again = try? state.encoded.withUnsafeBytes { try AccessState($0) }
+            require(again == state, "the users do not come back")
         }
     }
 

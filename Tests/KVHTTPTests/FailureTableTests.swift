@@ -32,6 +32,10 @@ import Testing
         .notFound: Row(status: 404),
         .conflict: Row(status: 409),
         .internalError: Row(status: 500),
+        .unauthenticated: Row(status: 401),
+        .permissionDenied: Row(status: 403),
+        .accessConflict: Row(status: 409),
+        .accessNotFound: Row(status: 404),
     ]
 
     @Test(arguments: ServiceError.Code.all)

@@ -27,6 +27,8 @@ struct HTTPHarness: Sendable {
         admin: (any AdminService)? = nil,
         limits: RequestLimits = RequestLimits(),
         settings: HTTPSettings = HTTPSettings(),
+        authenticator: Authenticator? = nil,
+        users: (any AccessAdministration)? = nil,
         _ body: @escaping @Sendable (HTTPHarness) async throws -> Void
     ) async throws {
         let service = FakeService(limits: limits)
@@ -34,6 +36,8 @@ struct HTTPHarness: Sendable {
         let server = HTTPServer(
             service: service,
             admin: admin,
+            authenticator: authenticator,
+            users: users,
             settings: settings,
             metrics: registry,
             on: MultiThreadedEventLoopGroup.singleton,

@@ -180,6 +180,8 @@ import Testing
         (.timeout, 504, true, nil), (.corruption, 500, false, nil), (.unavailable, 503, true, "1"),
         (.cursorExpired, 400, false, nil), (.notFound, 404, false, nil), (.conflict, 409, false, nil),
         (.internalError, 500, false, nil),
+        (.unauthenticated, 401, false, nil), (.permissionDenied, 403, false, nil), (.accessConflict, 409, false, nil),
+        (.accessNotFound, 404, false, nil),
         (ServiceError.Code(rawValue: "novel"), 500, false, nil),
     ])
     func `each failure of the service has its status`(

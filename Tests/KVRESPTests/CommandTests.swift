@@ -245,7 +245,9 @@ import Testing
         (.moving, "TRYAGAIN why"), (.overloaded, "OVERLOADED why"), (.diskFull, "DISKFULL why"),
         (.unknownOutcome, "UNKNOWN why"), (.timeout, "TRYAGAIN why"), (.corruption, "ERR stored data is damaged: why"),
         (.unavailable, "LOADING why"), (.cursorExpired, "ERR cursor expired, start again at 0"),
-        (.internalError, "ERR internal: why"), (ServiceError.Code(rawValue: "novel"), "ERR novel: why"),
+        (.internalError, "ERR internal: why"), (.unauthenticated, "NOAUTH why"), (.permissionDenied, "NOPERM why"),
+        (.accessConflict, "ERR user_conflict: why"), (.accessNotFound, "ERR user_not_found: why"),
+        (ServiceError.Code(rawValue: "novel"), "ERR novel: why"),
     ])
     func `each failure of the service has its error line`(code: ServiceError.Code, line: String) throws {
         let harness = try RESPHarness()

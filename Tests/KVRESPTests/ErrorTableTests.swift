@@ -24,6 +24,10 @@ import Testing
         .conflict: "ERR why",
         .cursorExpired: "ERR cursor expired, start again at 0",
         .internalError: "ERR internal: why",
+        .unauthenticated: "NOAUTH why",
+        .permissionDenied: "NOPERM why",
+        .accessConflict: "ERR user_conflict: why",
+        .accessNotFound: "ERR user_not_found: why",
     ]
 
     @Test(arguments: ServiceError.Code.all)

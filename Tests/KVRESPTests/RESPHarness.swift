@@ -17,6 +17,7 @@ final class RESPHarness {
 
     init(
         limits: RequestLimits = RequestLimits(),
+        authenticator: Authenticator? = nil,
         scanPositionsMax: Int = 4_096,
         _ change: (inout RESPSettings) -> Void = { _ in }
     ) throws {
@@ -26,6 +27,7 @@ final class RESPHarness {
         change(&settings)
         server = RESPServer(
             service: service,
+            authenticator: authenticator,
             settings: settings,
             metrics: registry,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

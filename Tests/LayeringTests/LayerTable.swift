@@ -19,11 +19,12 @@ struct Layer {
     static let table: [String: Layer] = [
         "CLibZstd": Layer(),
         "CLibYAML": Layer(),
+        "CLibCrypt": Layer(),
         "CCRC32C": Layer(),
         "CMemory": Layer(),
         "KVBase": Layer(["CCRC32C"]),
         "KVEnvironment": Layer(["KVBase"]),
-        "KVPosix": Layer(["KVBase", "KVEnvironment"], foreign: ["Glibc"]),
+        "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt"], foreign: ["Glibc"]),
         "KVLog": Layer(["KVBase", "KVEnvironment"]),
         // Glibc: the mutex and condition of the commit queue.
         "KVStorage": Layer(
@@ -45,6 +46,8 @@ struct Layer {
             foreign: collections.union(["Logging"])
         ),
         "KVPeer": Layer(["KVBase", "KVRaft", "KVReplication"], foreign: nio.union(["Logging", "SwiftProtobuf"])),
+        // Glibc: the files of certificates are read whole.
+        "KVTLS": Layer(foreign: nio.union(["NIOSSL", "NIOTLS", "Logging", "Glibc"])),
         "KVTelemetry": Layer(["KVBase"], foreign: ["Logging", "Metrics", "CoreMetrics"]),
         "KVRESP": Layer(["KVBase", "KVService", "KVTelemetry"], foreign: nio.union(["Logging"])),
         "KVHTTP": Layer(
@@ -52,12 +55,15 @@ struct Layer {
             foreign: nio.union(["NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(hummingbird)
         ),
         // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
-        "KVClient": Layer(["KVBase"], foreign: nio.union(["AsyncHTTPClient", "Foundation", "Glibc", "Dispatch"])),
+        "KVClient": Layer(
+            ["KVBase"],
+            foreign: nio.union(["AsyncHTTPClient", "NIOSSL", "Foundation", "Glibc", "Dispatch"])
+        ),
         "KVConfiguration": Layer(["KVBase", "CLibYAML"], foreign: ["Foundation"]),
         "kvnode": Layer(
             [
                 "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
-                "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVRESP", "KVHTTP", "KVConfiguration",
+                "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVConfiguration",
             ],
             // Glibc: what a process asks of its system, such as limits, signals and the end.
             foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "Glibc"])

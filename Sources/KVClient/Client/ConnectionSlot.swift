@@ -29,6 +29,9 @@ final class ConnectionSlot: Sendable {
         guard let future = current() else { throw .closed }
         do {
             return try await future.get()
+        } catch let error as ClientError {
+            // The node was reached and does not believe who the client is: no other will.
+            throw error
         } catch {
             throw .cannotConnect("\(endpoint): \(RESPConnection.reason(error))")
         }

@@ -12,6 +12,8 @@ final class HTTPAccess: Sendable {
     private let endpoints: [Endpoint]
     private let timeout: Duration
     private let client: HTTPClient
+    private let scheme: String
+    private let authorization: String?
 
     init(_ configuration: KVClient.Configuration) {
         endpoints = configuration.httpEndpoints
@@ -19,6 +21,9 @@ final class HTTPAccess: Sendable {
         var options = HTTPClient.Configuration()
         options.timeout.connect = TimeAmount(configuration.connectTimeout)
         options.redirectConfiguration = .disallow
+        scheme = configuration.tls == nil ? "http" : "https"
+        authorization = configuration.credentials?.httpAuthorization
+        if let tls = configuration.tls { options.tlsConfiguration = tls.configuration }
         client = HTTPClient(eventLoopGroupProvider: .singleton, configuration: options)
     }
 
@@ -46,9 +51,10 @@ final class HTTPAccess: Sendable {
         within limit: Duration
     ) async throws(ClientError) -> Answer {
         do {
-            var request = HTTPClientRequest(url: "http://\(endpoint)\(path)")
+            var request = HTTPClientRequest(url: "\(scheme)://\(endpoint)\(path)")
             request.method = .init(rawValue: method)
             request.headers.add(name: "Accept", value: "application/json")
+            if let authorization { request.headers.add(name: "Authorization", value: authorization) }
             if let body { request.body = .bytes(body) }
             let response = try await client.execute(request, deadline: .now() + TimeAmount(limit))
             let body = try await response.body.collect(upTo: ClientLimits.httpBodyBytesMax)

@@ -10,7 +10,9 @@ import Synchronization
 /// 2. Any node serves any key, so it stays with one endpoint and moves to the next where that one does not answer, or says that
 ///    it has no leader (`CLUSTERDOWN`), is moving a shard (`TRYAGAIN`) or is overloaded. It waits longer each time round.
 /// 3. It repeats a request by itself only where that cannot do harm: one that was never sent, one that a node refused, and
-///    any read. A write whose answer is missing is the caller's to decide: `ClientError.unknownOutcome`.
+///    any read. A write whose answer is missing is the caller's to decide: `ClientError.unknownOutcome`. With
+///    `repeatsWrites` writes carry a number in a session, so that nodes do them once however often they come; then they are
+///    repeated too, and the outcome is unknown only where the deadline passes.
 /// 4. It gives up at the request's deadline with the error that says whether the write can still take effect.
 ///
 /// Any thread may call. Keys and values are bytes; the calls that take a `String` use its UTF-8.
@@ -31,6 +33,12 @@ public final class KVClient: Sendable {
         public var backOffMin: Duration
         /// The longest wait between two rounds.
         public var backOffMax: Duration
+        /// Whether writes carry numbers, so that they are repeated and yet done once; see `KVClient`.
+        public var repeatsWrites = false
+        /// Who the client is; nil where nodes do not ask.
+        public var credentials: Credentials?
+        /// Whom the client believes; nil where it speaks in the clear.
+        public var tls: ClientTLS?
 
         /// A configuration with these values.
         public init(
@@ -40,8 +48,12 @@ public final class KVClient: Sendable {
             connectTimeout: Duration = .seconds(1),
             inFlightMax: Int = 4096,
             backOffMin: Duration = .milliseconds(10),
-            backOffMax: Duration = .milliseconds(500)
+            backOffMax: Duration = .milliseconds(500),
+            credentials: Credentials? = nil,
+            tls: ClientTLS? = nil
         ) {
+            self.credentials = credentials
+            self.tls = tls
             self.endpoints = endpoints
             self.httpEndpoints = httpEndpoints
             self.requestTimeout = requestTimeout
@@ -67,6 +79,7 @@ public final class KVClient: Sendable {
     private let slots: [ConnectionSlot]
     private let preferred = Atomic<Int>(0)
     let http: HTTPAccess
+    let sessions = WriteSessions()
 
     /// A client of these nodes; connects when first used.
     public convenience init(endpoints: [Endpoint], httpEndpoints: [Endpoint] = []) {
@@ -83,7 +96,9 @@ public final class KVClient: Sendable {
         let options = RESPConnection.Options(
             connectTimeout: configuration.connectTimeout,
             requestTimeout: configuration.requestTimeout,
-            inFlightMax: configuration.inFlightMax
+            inFlightMax: configuration.inFlightMax,
+            credentials: configuration.credentials,
+            tls: configuration.tls
         )
         slots = configuration.endpoints.map { ConnectionSlot(endpoint: $0, options: options, group: eventLoopGroup) }
         http = HTTPAccess(configuration)
@@ -122,7 +137,7 @@ public final class KVClient: Sendable {
             guard milliseconds > 0 else { throw .invalidArgument("a time to live of \(timeToLive) is none") }
             words += [Array("PX".utf8), Array(String(milliseconds).utf8)]
         }
-        let reply = try await execute(words, isRead: false)
+        let reply = try await write(words)
         guard reply == .simple("OK") else { throw Self.unexpected("SET", reply) }
     }
 
@@ -130,7 +145,7 @@ public final class KVClient: Sendable {
     /// - Throws: `ClientError`; `.unknownOutcome` where the write may have taken effect.
     @discardableResult
     public func delete(_ key: [UInt8]) async throws(ClientError) -> Bool {
-        let reply = try await execute([Array("DEL".utf8), key], isRead: false)
+        let reply = try await write([Array("DEL".utf8), key])
         guard case .integer(let count) = reply else { throw Self.unexpected("DEL", reply) }
         return count > 0
     }
@@ -138,7 +153,7 @@ public final class KVClient: Sendable {
     /// Adds to the decimal number that a key holds (0 where it has no value) and returns the sum.
     /// - Throws: `ClientError`; `.unknownOutcome` where the write may have taken effect.
     public func increment(_ key: [UInt8], by amount: Int64 = 1) async throws(ClientError) -> Int64 {
-        let reply = try await execute([Array("INCRBY".utf8), key, Array(String(amount).utf8)], isRead: false)
+        let reply = try await write([Array("INCRBY".utf8), key, Array(String(amount).utf8)])
         guard case .integer(let sum) = reply else { throw Self.unexpected("INCRBY", reply) }
         return sum
     }
@@ -148,24 +163,40 @@ public final class KVClient: Sendable {
     /// `isRead` says that it changes nothing, so that it may be repeated.
     /// - Throws: `ClientError`; an error reply is `.rejected`.
     public func execute(_ words: [[UInt8]], isRead: Bool) async throws(ClientError) -> RESPValue {
+        try await execute(words, isRead ? .read : .write)
+    }
+
+    /// What a request is, as far as repeating it goes.
+    enum Kind {
+        /// It changes nothing.
+        case read
+        /// It may be done twice where it is sent twice.
+        case write
+        /// A write that nodes do once however often it comes.
+        case once
+    }
+
+    func execute(_ words: [[UInt8]], _ kind: Kind) async throws(ClientError) -> RESPValue {
         guard !slots.isEmpty else { throw .invalidArgument("no endpoint was given") }
         let deadline = ContinuousClock.now + configuration.requestTimeout
         var backOff = BackOff(from: configuration.backOffMin, to: configuration.backOffMax)
         var index = preferred.load(ordering: .relaxed)
         var refusals: [String] = []
         var connected = false
+        var mayHaveBeenDone = false
         while true {
             // One round over all endpoints, then a wait.
             for _ in slots.indices {
                 let slot = slots[index % slots.count]
-                let attempt = await attempt(words, on: slot, isRead: isRead)
+                let attempt = await attempt(words, on: slot, mayRepeat: kind != .write)
                 switch attempt {
                 case .done(let value):
                     preferred.store(index % slots.count, ordering: .relaxed)
                     return value
                 case .failed(let error): throw error
-                case .again(let reason, let reached):
+                case .again(let reason, let reached, let wasSent):
                     connected = connected || reached
+                    mayHaveBeenDone = mayHaveBeenDone || (wasSent && kind == .once)
                     if refusals.count >= slots.count { refusals.removeFirst() }
                     refusals.append(reason)
                 }
@@ -175,6 +206,7 @@ public final class KVClient: Sendable {
             let pause = backOff.next()
             guard ContinuousClock.now + pause < deadline else {
                 let text = refusals.joined(separator: "; ")
+                if mayHaveBeenDone { throw .unknownOutcome(text) }
                 throw connected ? .unavailable(text) : .cannotConnect(text)
             }
             do {
@@ -188,17 +220,18 @@ public final class KVClient: Sendable {
     private enum Attempt {
         case done(RESPValue)
         case failed(ClientError)
-        case again(String, reached: Bool)
+        case again(String, reached: Bool, wasSent: Bool = false)
     }
 
-    private func attempt(_ words: [[UInt8]], on slot: ConnectionSlot, isRead: Bool) async -> Attempt {
+    private func attempt(_ words: [[UInt8]], on slot: ConnectionSlot, mayRepeat: Bool) async -> Attempt {
         do throws(ClientError) {
             let connection = try await slot.connection()
             let reply = try await connection.send(words)
             guard case .error(let code, let message) = reply else { return .done(reply) }
             switch ReplyCode(code) {
             case .retryable: return .again("\(slot.endpoint): \(code) \(message)", reached: true)
-            case .unknown where isRead: return .again("\(slot.endpoint): \(code) \(message)", reached: true)
+            case .unknown where mayRepeat:
+                return .again("\(slot.endpoint): \(code) \(message)", reached: true, wasSent: true)
             case .unknown: return .failed(.unknownOutcome("\(slot.endpoint): \(message)"))
             case .final: return .failed(.rejected(code: code, message: message))
             }
@@ -208,7 +241,8 @@ public final class KVClient: Sendable {
             // The connection was found closed before anything was sent.
             case .closed where !slot.isShutDown: return .again("\(slot.endpoint): closed", reached: true)
             case .tooManyInFlight: return .again("\(slot.endpoint): \(error)", reached: true)
-            case .unknownOutcome(let text) where isRead: return .again("\(slot.endpoint): \(text)", reached: true)
+            case .unknownOutcome(let text) where mayRepeat:
+                return .again("\(slot.endpoint): \(text)", reached: true, wasSent: true)
             default: return .failed(error)
             }
         }

@@ -18,13 +18,21 @@ public final class RESPConnection: Sendable {
         public var requestTimeout: Duration
         /// The most requests in flight; one over it fails at once with `.tooManyInFlight`, unsent.
         public var inFlightMax: Int
+        /// Who the client is; nil where the node does not ask.
+        public var credentials: Credentials?
+        /// Whom the client believes; nil where it speaks in the clear.
+        public var tls: ClientTLS?
 
         /// Options with these values.
         public init(
             connectTimeout: Duration = .seconds(1),
             requestTimeout: Duration = .seconds(5),
-            inFlightMax: Int = 16_384
+            inFlightMax: Int = 16_384,
+            credentials: Credentials? = nil,
+            tls: ClientTLS? = nil
         ) {
+            self.credentials = credentials
+            self.tls = tls
             self.connectTimeout = connectTimeout
             self.requestTimeout = requestTimeout
             self.inFlightMax = inFlightMax
@@ -52,6 +60,8 @@ public final class RESPConnection: Sendable {
         do {
             return try await start(to: endpoint, options: options, on: group ?? MultiThreadedEventLoopGroup.singleton)
                 .get()
+        } catch let error as ClientError {
+            throw error
         } catch {
             throw .cannotConnect("\(endpoint): \(reason(error))")
         }
@@ -68,6 +78,9 @@ public final class RESPConnection: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls = options.tls {
+                        try channel.pipeline.syncOperations.addHandler(tls.handler(for: endpoint.host))
+                    }
                     try channel.pipeline.syncOperations.addHandler(
                         RESPClientHandler(options: options, channel: channel)
                     )
@@ -79,6 +92,20 @@ public final class RESPConnection: Sendable {
                     RESPConnection(endpoint: endpoint, channel: channel, handler: $0)
                 }
             }
+            .flatMap { connection in connection.introduce(options.credentials) }
+    }
+
+    /// Says who the client is; the future fails with what the node says where it does not believe that.
+    private func introduce(_ credentials: Credentials?) -> EventLoopFuture<RESPConnection> {
+        guard let credentials else { return channel.eventLoop.makeSucceededFuture(self) }
+        let promise = channel.eventLoop.makePromise(of: RESPConnection.self)
+        promise.completeWithTask {
+            let reply = try await self.send(credentials.respWords)
+            guard case .error(let code, let message) = reply else { return self }
+            self.close()
+            throw ClientError.rejected(code: code, message: message)
+        }
+        return promise.futureResult
     }
 
     /// Whether the connection still stands.

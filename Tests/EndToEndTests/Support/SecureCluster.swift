@@ -1,0 +1,148 @@
+import Foundation
+import Testing
+
+/// A cluster as config/secure describes it, on free ports, with certificates of scripts/certificates.
+final class SecureCluster {
+    struct Node {
+        let id: Int
+        let resp: Int
+        let http: Int
+        let peer: Int
+    }
+
+    let folder: TemporaryFolder
+    let nodes: [Node]
+    private var processes: [Int: Process] = [:]
+
+    /// What the first administrator proves itself by.
+    var administrator: (name: String, password: String) {
+        get throws {
+            let text = try String(contentsOf: folder.file("certs/administrator"), encoding: .utf8)
+            let parts = text.trimmingCharacters(in: .newlines).split(separator: ":", maxSplits: 1).map(String.init)
+            return (parts[0], parts[1])
+        }
+    }
+
+    var authority: String { folder.file("certs/ca.pem").path }
+
+    static func run(_ body: (SecureCluster) throws -> Void) throws {
+        let folder = try TemporaryFolder()
+        defer { folder.remove() }
+        let cluster = try SecureCluster(folder)
+        defer { cluster.killAll() }
+        do {
+            for node in cluster.nodes { try cluster.start(node.id) }
+            try cluster.waitReady()
+            try body(cluster)
+        } catch {
+            Issue.record("\(error)\n\(cluster.logs)")
+        }
+    }
+
+    private init(_ folder: TemporaryFolder) throws {
+        self.folder = folder
+        let made = try Command.run(
+            Programs.root.appending(path: "scripts/certificates").path,
+            ["--out", folder.file("certs").path]
+        )
+        try #require(made.code == 0, "\(made.everything)")
+        let ports = try TakenPort.free(9)
+        nodes = (0..<3).map { Node(id: $0 + 1, resp: ports[$0], http: ports[3 + $0], peer: ports[6 + $0]) }
+        for node in nodes {
+            let source = Programs.root.appending(path: "config/secure/n\(node.id).yaml")
+            var text = try String(contentsOf: source, encoding: .utf8)
+            for other in nodes {
+                text = text.replacingOccurrences(of: "127.0.0.1:740\(other.id)", with: "127.0.0.1:\(other.peer)")
+                text = text.replacingOccurrences(of: "127.0.0.1:640\(other.id)", with: "127.0.0.1:\(other.resp)")
+                text = text.replacingOccurrences(of: "127.0.0.1:808\(other.id)", with: "127.0.0.1:\(other.http)")
+            }
+            text = text.replacingOccurrences(of: "config/secure/certs", with: folder.file("certs").path)
+            text = text.replacingOccurrences(of: "data/secure-n\(node.id)", with: folder.file("data\(node.id)").path)
+            text = text.replacingOccurrences(of: "\ntls:\n", with: "\ntls:\n  reload_interval: 200ms\n")
+            try Data(text.utf8).write(to: folder.file("n\(node.id).yaml"))
+        }
+    }
+
+    func start(_ id: Int, _ more: [String] = []) throws {
+        let process = Process()
+        process.executableURL = URL(filePath: Programs.kvnode)
+        process.arguments = ["--config", folder.file("n\(id).yaml").path] + more
+        process.currentDirectoryURL = folder.url
+        let log = folder.file("n\(id).log")
+        if !FileManager.default.fileExists(atPath: log.path) { try Data().write(to: log) }
+        let handle = try FileHandle(forWritingTo: log)
+        try handle.seekToEnd()
+        process.standardError = handle
+        process.standardOutput = handle
+        try process.run()
+        processes[id] = process
+    }
+
+    func stop(_ id: Int) {
+        guard let process = processes.removeValue(forKey: id) else { return }
+        process.terminate()
+        process.waitUntilExit()
+    }
+
+    func killAll() {
+        for process in processes.values {
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+        }
+        processes = [:]
+    }
+
+    /// Until every node serves and the first administrator is known everywhere.
+    func waitReady() throws {
+        let (name, password) = try administrator
+        for node in nodes {
+            let isReady = Poll.until(40) {
+                // What does not answer yet is asked again.
+                let answer = try? curl(node.id, ["-u", "\(name):\(password)"], "/status")
+                return answer == "200" && (try? curl(node.id, [], "/readyz")) == "200"
+            }
+            try #require(isReady, "node \(node.id) is not ready")
+        }
+    }
+
+    /// The status of a request by curl.
+    func curl(_ id: Int, _ arguments: [String], _ path: String) throws -> String {
+        let node = nodes[id - 1]
+        let common = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", authority, "--max-time", "10"]
+        return try Command.run("/usr/bin/curl", common + arguments + ["https://127.0.0.1:\(node.http)\(path)"]).text
+    }
+
+    /// What redis-cli prints; the line breaks at its end are left out.
+    func redis(_ id: Int, user: String? = nil, password: String = "", _ words: [String]) throws -> String {
+        var arguments = ["-p", "\(nodes[id - 1].resp)", "--tls", "--cacert", authority]
+        if let user { arguments += ["--user", user, "--pass", password, "--no-auth-warning"] }
+        let command = try Command.run("/usr/bin/redis-cli", arguments + words)
+        return (command.text + command.errors).trimmingCharacters(in: .newlines)
+    }
+
+    /// kvctl as the administrator, or as somebody else.
+    func kvctl(
+        _ arguments: [String],
+        user: (name: String, password: String)? = nil,
+        input: String = ""
+    ) throws -> Command {
+        let (name, password) = try user ?? administrator
+        let flags = [
+            "--endpoints", nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
+            "--http-endpoints", nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","), "--ca", authority,
+        ]
+        return try Command.run(
+            Programs.kvctl,
+            arguments + flags,
+            input: Array(input.utf8),
+            environment: ["KVCTL_USER": name, "KVCTL_PASSWORD": password]
+        )
+    }
+
+    func log(_ id: Int) -> String {
+        // A log that is not there has nothing to tell.
+        String(decoding: (try? Data(contentsOf: folder.file("n\(id).log"))) ?? Data(), as: UTF8.self)
+    }
+
+    private var logs: String { nodes.map { "n\($0.id): \(log($0.id).suffix(3_000))" }.joined(separator: "\n") }
+}
