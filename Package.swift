@@ -111,6 +111,7 @@ let modules: [Module] = [
     Module("CLibYAML", .system(pkgConfig: "yaml-0.1", apt: "libyaml-dev")),
     Module("CCRC32C"),
     Module("CMemory"),
+    Module("CEpoll"),
     Module("KVBase", .library, ["CCRC32C"] + (sanitizesThreads ? ["CMutexEvents"] : [])),
     Module("KVEnvironment", .library, ["KVBase"]),
     Module("KVPosix", .library, ["KVBase", "KVEnvironment"]),
@@ -195,7 +196,7 @@ let modules: [Module] = [
     Module(
         "kvbench",
         .executable,
-        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+        ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
         arguments + [("Histogram", "hdrhistogram-swift")]
     ),
 
@@ -284,6 +285,7 @@ let modules: [Module] = [
     ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
+    Module("KVBenchTests", .test, ["kvbench"], [("Histogram", "hdrhistogram-swift")]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
     Module("FuzzTests", .test, ["KVFuzzing"]),
     Module("CrashTests", .test),

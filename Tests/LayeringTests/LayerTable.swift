@@ -21,6 +21,7 @@ struct Layer {
         "CLibYAML": Layer(),
         "CCRC32C": Layer(),
         "CMemory": Layer(),
+        "CEpoll": Layer(),
         "KVBase": Layer(["CCRC32C"]),
         "KVEnvironment": Layer(["KVBase"]),
         "KVPosix": Layer(["KVBase", "KVEnvironment"], foreign: ["Glibc"]),
@@ -68,8 +69,9 @@ struct Layer {
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
         "kvbench": Layer(
-            ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
-            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
+            ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            // Glibc: the load generator's sockets.
+            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch", "Glibc"]
         ),
         // docs/decisions/0013-the-tools-read-what-the-node-writes.md
         "KVInspection": Layer(
