@@ -1,9 +1,11 @@
 # The commands of the project. `make` alone lists them.
 
-PRODUCTS = kvnode kvctl
+# What `make run` needs; `make build` makes the offline tools and the load generator too.
+RUN_PRODUCTS = kvnode kvctl
+PRODUCTS = $(RUN_PRODUCTS) sstdump walreplay kvbench
 
 .DEFAULT_GOAL := help
-.PHONY: dist check-deploy help run run-single test test-units test-programs check build build-debug demo clean setup
+.PHONY: dist check-deploy help run run-single test test-units test-programs check build build-run build-debug demo clean setup
 
 help:
 	@echo 'make run         three nodes on this machine, in the foreground; Ctrl-C stops them, the data stays'
@@ -11,7 +13,7 @@ help:
 	@echo 'make test        all tests'
 	@echo 'make check       the format of all Swift files'
 	@echo 'make demo        a real data set goes in while the leader is killed; nothing may be lost'
-	@echo 'make build       kvnode and kvctl, optimized, in .build/release'
+	@echo 'make build       kvnode, kvctl and the tools, optimized, in .build/release'
 	@echo 'make dist        a tarball with the programs, for machines without Swift'
 	@echo 'make check-deploy  dashboards, alerts, manifests, commands of the pages, tarball: what can be checked here'
 	@echo 'make clean       removes what was built; data/ stays'
@@ -22,20 +24,23 @@ setup:
 # One build after the other: two at once would wait for each other's lock.
 # With KV_BUILT=1 what was built is taken as it is.
 ifdef KV_BUILT
-build:
+build build-run:
 else
 build: setup
 	@for product in $(PRODUCTS); do swift build -c release --product $$product || exit 1; done
+
+build-run: setup
+	@for product in $(RUN_PRODUCTS); do swift build -c release --product $$product || exit 1; done
 endif
 
 build-debug: setup
 	swift build --build-tests
 
 # The scripts handle Ctrl-C: `exec` hands the terminal's signals to them alone.
-run: build
+run: build-run
 	@exec scripts/cluster start --nodes 3 --foreground
 
-run-single: build
+run-single: build-run
 	@exec scripts/cluster start --nodes 1 --foreground
 
 # The end-to-end tests start real clusters and measure nothing else's load: they run by themselves, after the others.
@@ -52,14 +57,14 @@ test-programs:
 check:
 	@git ls-files -z '*.swift' | grep -zv '/Generated/' | xargs -0 swift format lint --strict
 
-demo: build
+demo: build-run
 	@exec scripts/demo
 
 dist: setup
 	@exec scripts/dist
 
 # Each says visibly what it skips: Prometheus, kubernetes-validate, debootstrap are not needed to build.
-check-deploy: build
+check-deploy: build-run
 	@scripts/dashboards --check
 	@scripts/check-dashboards
 	@scripts/check-manifests

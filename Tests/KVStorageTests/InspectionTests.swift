@@ -8,10 +8,11 @@ import Testing
 struct InspectionTests {
     /// A tablet that was closed properly, and what it held.
     private static func makeClosed() throws -> (disk: SimulatedFileSystem, model: [[UInt8]: [UInt8]]) {
-        let harness = try TabletHarness(seed: 12)
+        let harness = try TabletHarness(seed: 12) { $0.levelZeroCompactAt = 100 }
         for step in 0..<120 {
             try harness.writeRandomly(keyCount: 70)
             if step % 10 == 9 { harness.run() }
+            if step == 70 { harness.tablet.flush() }
         }
         harness.tablet.flush()
         harness.run()

@@ -6,7 +6,8 @@
 ///
 /// Sum: 16 bytes a block; half a megabyte for a gigabyte of blocks of 32 KiB, or 4 MiB for one of 4 KiB.
 ///
-/// SAFETY: `numbers` and `places` are `count` long, filled in the initializer and freed in `deinit`.
+/// SAFETY: `numbers` and `places` are `count` long, filled in the initializer and freed in `deinit`, which also runs where the
+/// initializer fails once both are set.
 // SENDABLE: immutable after the initializer.
 final class IndexFences: @unchecked Sendable {
     let count: Int
@@ -36,11 +37,7 @@ final class IndexFences: @unchecked Sendable {
         for position in 0..<count {
             guard entry.parse(layout.base, layout.restart(position), layout.limit), entry.shared == 0,
                 let handle = BlockHandle(ByteView(layout.base + entry.valueOffset, entry.valueLength))
-            else {
-                numbers.deallocate()
-                places.deallocate()
-                return nil
-            }
+            else { return nil }
             let key = ByteView(layout.base + entry.keyOffset, entry.unshared)
             numbers[position] = Self.number(key, from: min(shared.count, key.count))
             let fits = handle.offset < 1 << 40 && handle.length < 1 << 24
