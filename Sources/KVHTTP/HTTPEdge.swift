@@ -11,14 +11,22 @@ struct HTTPEdge: HTTPResponder {
     typealias Context = HTTPContext
 
     let service: any KeyValueService
+    let admin: (any AdminService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
     let scrapes: ScrapeCache
     let logger: Logger
 
-    init(_ service: any KeyValueService, _ settings: HTTPSettings, _ registry: MetricRegistry, _ logger: Logger) {
+    init(
+        _ service: any KeyValueService,
+        admin: (any AdminService)? = nil,
+        _ settings: HTTPSettings,
+        _ registry: MetricRegistry,
+        _ logger: Logger
+    ) {
         self.service = service
+        self.admin = admin
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -69,6 +77,10 @@ struct HTTPEdge: HTTPResponder {
             default: throw notAllowed("GET, HEAD, PUT, DELETE; POST …/increment")
             }
         }
+        if let found = adminEndpoint(path) {
+            endpoint = found
+            return try await administer(found, request, context, target)
+        }
         if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
@@ -98,7 +110,7 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .unknown, .logLevel, .slowRequests:
+        case .key, .increment, .members, .member, .leadership, .stop, .unknown, .logLevel, .slowRequests:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

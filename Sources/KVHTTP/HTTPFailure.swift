@@ -34,7 +34,8 @@ struct HTTPFailure: Error {
         switch code {
         case .badRequest, .cursorExpired: .badRequest
         case .tooLarge: .contentTooLarge
-        case .notAnInteger, .outOfRange: .conflict
+        case .notFound: .notFound
+        case .notAnInteger, .outOfRange, .conflict: .conflict
         case .noLeader, .notLeader, .moving, .unavailable: .serviceUnavailable
         case .overloaded: .tooManyRequests
         case .diskFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")

@@ -22,6 +22,7 @@ package struct HTTPServer: Service {
     /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
     package init(
         service: any KeyValueService,
+        admin: (any AdminService)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -30,7 +31,7 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, settings, metrics, logger)
+        edge = HTTPEdge(service, admin: admin, settings, metrics, logger)
         self.settings = settings
         self.group = group
         self.host = host

@@ -59,7 +59,7 @@ final class ControllerStateMachine: GroupStateMachine {
         mark.loggedTime = max(mark.loggedTime, entry.time)
         try hosted.tablet.write(batch, mark: mark)
         if case .refused(let reason) = outcome {
-            reply(0, .failed(ServiceError(.badRequest, reason)))
+            reply(0, .failed(ServiceError(.conflict, reason)))
         } else {
             reply(0, Reply(.done))
         }

@@ -91,17 +91,19 @@ private struct NodeOpener {
     private func open(_ directory: String, _ lock: any FileLock) throws -> NodeParts {
         let identity = try IdentityStore.open(
             directory,
-            cluster: settings.clusterID,
+            cluster: settings.join?.cluster ?? settings.clusterID,
             node: settings.node,
+            isJoined: settings.join != nil,
             fileSystem: fileSystem,
             workers: environment.background,
             home: environment.home,
             randomness: environment.randomness
         )
+        try check(identity.identity)
         var stores: [GroupID: GroupStore] = [:]
         try fileSystem.createDirectory(directory + "/groups")
         try fileSystem.synchronizeDirectory(directory)
-        for id in Self.groupIDs { stores[id] = try openStore(id, isFormed: identity.identity.isFormed) }
+        for id in Self.groupIDs { stores[id] = try openStore(id, identity.identity) }
         let (nodeLog, recovered) = try openLog(identity.identity, stores)
         let outbox = Outbox()
         let host = GroupHost(
@@ -159,7 +161,10 @@ private struct NodeOpener {
             identityStore: identity,
             host: host,
             controller: controller,
-            initialShardMap: try ShardMap(shardCount: settings.shardCount, group: GroupID(1)),
+            initialShardMap: try ShardMap(
+                shardCount: settings.join?.shardCount ?? settings.shardCount,
+                group: GroupID(1)
+            ),
             groups: groups,
             shared: shared,
             recovered: recovered,
@@ -177,9 +182,25 @@ private struct NodeOpener {
 
     // MARK: Groups on disk
 
-    private func openStore(_ id: GroupID, isFormed: Bool) throws -> GroupStore {
+    /// Refuses a directory whose node may not start.
+    private func check(_ identity: NodeIdentity) throws {
+        if identity.isRemoved {
+            throw NodeError(
+                "node \(identity.node) was removed from cluster \(identity.cluster): its data directory takes no part in it any more."
+                    + " To bring the host back as a new member, move \(settings.dataDirectory) away, 'kvctl member add' it, and start"
+                    + " it with --join"
+            )
+        }
+        if identity.isJoined, !identity.isFormed, settings.join == nil {
+            throw NodeError(
+                "node \(identity.node) has not finished joining cluster \(identity.cluster): start it with --join HOST:PORT of a member"
+            )
+        }
+    }
+
+    private func openStore(_ id: GroupID, _ identity: NodeIdentity) throws -> GroupStore {
         let directory = settings.dataDirectory + "/groups/\(id)"
-        if isFormed, !fileSystem.exists(directory + "/MANIFEST") {
+        if identity.isFormed, !fileSystem.exists(directory + "/MANIFEST") {
             throw NodeError(
                 "\(directory)/MANIFEST is missing: the data directory lost a part. Restore it, or move the directory away and"
                     + " replace the node"
@@ -190,8 +211,24 @@ private struct NodeOpener {
             fileSystem: fileSystem,
             workers: environment.background,
             home: environment.home,
-            initial: { initialState(of: id) }
+            initial: { settings.join.map { joiningState(of: id, $0) } ?? initialState(of: id) }
         )
+    }
+
+    /// A replica that knows nothing: a snapshot brings the configuration and the tablets.
+    ///
+    /// Group 0's own needs a tablet to stand on.
+    private func joiningState(of id: GroupID, _ join: JoinAnswer) -> GroupManifestState {
+        var state = GroupManifestState()
+        state.membership = GroupMembership(configuration: Configuration(), nodes: [:]).encoded
+        state.replica = join.replicas[id]?.rawValue ?? 0
+        if id == .controller {
+            let name = GroupManifestState.TabletName(shard: ShardID(0), epoch: Epoch(1), number: 1)
+            state.tablets = [name]
+            state.highestEpoch[name.shard] = name.epoch
+            state.nextNumber = 2
+        }
+        return state
     }
 
     /// Room to give back when the disk is full: a sixteenth of what is free, within bounds.
@@ -293,8 +330,15 @@ private struct NodeOpener {
         _ recovered: RecoveredLog
     ) throws -> OpenedGroup {
         let membership = try GroupMembership(decoding: store.state.membership)
-        guard let replica = membership.replica(on: settings.node) else {
-            throw NodeError("node \(settings.node) is not a member of group \(id) any more")
+        let stored = store.state.replica
+        let configuration = membership.configuration
+        guard let replica = stored > 0 ? ReplicaID(stored) : membership.replica(on: settings.node),
+            configuration.contains(replica) || configuration.replicas.isEmpty
+        else {
+            throw NodeError(
+                "node \(settings.node) was removed from group \(id): it stays away. To bring the host back as a new member, move"
+                    + " \(settings.dataDirectory) away, 'kvctl member add' it, and start it with --join"
+            )
         }
         let cut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
         let found = recovered.groups[id]

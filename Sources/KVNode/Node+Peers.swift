@@ -17,10 +17,9 @@ extension Node: PeerReceiver {
     }
 
     package func admit(_ hello: PeerHello, completion: @escaping @Sendable (PeerVerdict) -> Void) {
-        if let refusal = refusal(of: hello) {
-            completion(.refused(refusal))
-            return
-        }
+        let verdict = verdict(on: hello)
+        // Who has no replica yet has nothing to say that counts: group 0 will know its incarnation before that.
+        guard verdict == .admitted, !isAwaited(hello.node) else { return completion(verdict) }
         if identityStore.identity.peers[hello.node] == hello.incarnation {
             completion(.admitted)
             return
@@ -35,32 +34,53 @@ extension Node: PeerReceiver {
         }
     }
 
-    private func refusal(of hello: PeerHello) -> String? {
+    private func verdict(on hello: PeerHello) -> PeerVerdict {
         let own = settings.node
+        let state = controller.state
         if hello.cluster != identity.cluster {
-            return
+            return .refused(
                 "node \(hello.node) belongs to cluster \(hello.cluster), node \(own) to \(identity.cluster): compare cluster.name,"
-                + " cluster.shards and cluster.nodes of their configurations"
+                    + " cluster.shards and cluster.nodes of their configurations"
+            )
         }
         if hello.node == own {
-            return "node \(own) was called by a node that says it is node \(own) too: give each its own node.id"
+            return .refused(
+                "node \(own) was called by a node that says it is node \(own) too: give each its own node.id"
+            )
         }
-        if !settings.members.contains(where: { $0.id == hello.node }) {
-            return "node \(hello.node) is not among cluster.nodes of node \(own)"
+        if state.isRemoved(hello.node, hello.incarnation) {
+            return .removed("node \(hello.node) (incarnation \(hello.incarnation)) was removed from the cluster")
+        }
+        if members[hello.node] == nil {
+            return .refused(
+                "node \(hello.node) is not among "
+                    + (state.cluster == nil
+                        ? "cluster.nodes of node \(own)" : "the members of the cluster: kvctl member add")
+            )
         }
         if !hello.protocolRange.overlaps(PeerProtocol.supported) {
-            return
+            return .refused(
                 "node \(hello.node) speaks peer protocols \(hello.protocolRange), node \(own) \(PeerProtocol.supported):"
-                + " run versions that overlap"
+                    + " run versions that overlap"
+            )
         }
-        if let known = identityStore.identity.peers[hello.node], known != hello.incarnation,
+        // Group 0 knows best; before it does, what was met before counts.
+        let isNewLife = state.nodes[hello.node]?.replaces == hello.node
+        let met = isNewLife ? nil : identityStore.identity.peers[hello.node]
+        if let known = state.nodes[hello.node]?.incarnation ?? met, known != hello.incarnation,
             !settings.plantedBugs.contains(.wipedVoter)
         {
-            return
+            return .refused(
                 "node \(hello.node) comes with incarnation \(hello.incarnation), but node \(own) knows it as \(known): this host lost"
-                + " its data and must not vote as if it had not. Restore its data directory, or use 'kvctl member replace'"
+                    + " its data and must not vote as if it had not. Restore its data directory, or use 'kvctl member replace"
+                    + " \(hello.node) \(hello.node) HOST:PORT' and start it with --join"
+            )
         }
-        return nil
+        return .admitted
+    }
+
+    package func peerSaysRemoved(_ node: NodeID, reason: String) {
+        becomeRemoved("node \(node) says: \(reason)")
     }
 
     package func peerConnected(_ hello: PeerHello) {
@@ -87,7 +107,7 @@ extension Node: PeerReceiver {
             switch message {
             case .raft(let group, let message):
                 guard isFormed, let replica = groups[group] else { continue }
-                replica.receive(message)
+                replica.receive(message, from: node)
             case .requests(let requests): serve(requests, from: node)
             case .replies(let replies): receive(replies)
             case .snapshotChunk(let chunk): snapshots.receive(chunk, from: node)

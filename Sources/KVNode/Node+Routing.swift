@@ -109,11 +109,12 @@ extension Node {
     }
 
     var noLeaderError: ServiceError {
-        let connected = settings.members.filter { $0.id == settings.node || isConnected($0.id) }.count
+        let voters = voterNodes
+        let connected = voters.filter { $0 == settings.node || isConnected($0) }.count
         return ServiceError(
             .noLeader,
-            "no leader within the waiting time; this node reaches \(connected) of \(settings.members.count) members, a majority is"
-                + " \(settings.members.count / 2 + 1): see 'kvctl status'"
+            "no leader within the waiting time; this node reaches \(connected) of \(voters.count) members, a majority is"
+                + " \(voters.count / 2 + 1): see 'kvctl status'"
         )
     }
 }

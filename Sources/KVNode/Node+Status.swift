@@ -27,11 +27,11 @@ extension Node {
             isReady: isReady,
             alarms: currentAlarms,
             groups: sortedGroups.map(status(of:)),
-            peers: settings.members.filter { $0.id != settings.node }.map { member in
+            peers: members.keys.filter { $0 != settings.node }.sorted().map { id in
                 NodeStatus.Peer(
-                    id: member.id,
-                    isConnected: isConnected(member.id),
-                    addresses: connected[member.id]?.addresses ?? [:]
+                    id: id,
+                    isConnected: isConnected(id),
+                    addresses: connected[id]?.addresses ?? controller.state.nodes[id]?.addresses ?? [:]
                 )
             },
             storage: storageCounters

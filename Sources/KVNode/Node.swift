@@ -42,6 +42,13 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// Whether every member met this node's incarnation, so that it may vote and acknowledge.
     var isFormed: Bool
     var isForming = false
+    /// Whether the cluster removed this node.
+    var isRemoved = false
+    var transport: (any PeerTransport)?
+    /// Whether leadership is given away and not taken, since the node is about to stop.
+    var isHandingOver = false
+    /// Stops the process gracefully, where an administrator asks for it; nil where nobody can.
+    package var onStopRequested: (@Sendable () -> Void)?
     /// Whether no more requests are taken.
     var isStopping = false
     /// Whether what was taken is answered, or given up, and the groups end.
@@ -76,7 +83,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
         host.timings = GroupTimings(slowNanoseconds: settings.slowRequestNanoseconds)
         identity = parts.identityStore.identity
         identityStore = parts.identityStore
-        isFormed = parts.identityStore.identity.isFormed
+        // Who joins is known to group 0 by its incarnation before it has a replica.
+        isFormed = parts.identityStore.identity.isFormed || parts.identityStore.identity.isJoined
         directoryLock = parts.lock
         controller = parts.controller
         shardMap = parts.controller.state.shardMap ?? parts.initialShardMap
@@ -125,6 +133,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// Home scheduler, once.
     package func start(_ transport: any PeerTransport) {
         outbox.attach(transport)
+        self.transport = transport
         turnEnd.onEnd { [weak self] in self?.endTurn() }
         controller.onChange = { [weak self] in self?.controllerChanged() }
         reporter.notify = { [weak self] id in self?.groups[id]?.noteFlushes() }
@@ -135,6 +144,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
                 dropped: { [weak self] in self?.logDropped() }
             )
         )
+        syncPeers()
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -163,6 +173,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
             for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
         }
         initializeController()
+        if tickCount % 5 == 0 { pursueMembership() }
         retryWaiting()
         turnEnd.ask()
     }
@@ -216,8 +227,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     /// Stops taking requests, lets the writes that were taken finish, and closes log and tablets.
     ///
-    /// `completion` is called on the home scheduler when all is closed. Leadership is not handed over yet: followers
-    /// see the connection close and elect.
+    /// `completion` is called on the home scheduler when all is closed. Call `handOver` before, so that clients notice nothing.
     package func stop(completion: @escaping @Sendable () -> Void) {
         home.execute { [self] in
             guard !isStopping else { return completion() }
@@ -284,7 +294,7 @@ extension Node: GroupObserver {
 
     package func groupStopped(_ group: GroupReplica, reason: String) {
         // The node said so itself.
-        guard !isStopping else { return }
+        guard !isStopping, !isRemoved else { return }
         alarms["group-\(group.id)-stopped"] = "group \(group.id) stopped on this node: \(reason)"
         log.critical("group stopped", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
     }
@@ -314,7 +324,7 @@ extension Node {
     /// The leader of group 0 writes down what the cluster starts with.
     private func initializeController() {
         guard controller.state.cluster == nil, let group = groups[.controller], group.isLeader,
-            !group.hasProposedControl
+            !group.hasControlInFlight
         else {
             return
         }
@@ -330,6 +340,8 @@ extension Node {
     }
 
     private func controllerChanged() {
+        // Not in the middle of an apply: it may close connections.
+        home.execute { [weak self] in self?.syncPeers() }
         guard let map = controller.state.shardMap, map != shardMap else { return }
         shardMap = map
     }

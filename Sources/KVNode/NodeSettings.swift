@@ -22,6 +22,8 @@ package struct NodeSettings: Sendable {
     package var node: NodeID
     /// A name that tells this cluster from another with the same hosts; part of the cluster id.
     package var clusterName: String
+    /// What a member of the cluster told this node, which joins it; nil where the node is one of its first or joined before.
+    package var join: JoinAnswer?
     /// All members that the cluster starts with, this node among them.
     package var members: [Member]
     /// How many shards a new cluster has.
@@ -60,6 +62,7 @@ package struct NodeSettings: Sendable {
         self.node = node
         self.members = members
         self.dataDirectory = dataDirectory
+        join = nil
         clusterName = "kv"
         shardCount = Limits.shardCountDefault
         logDirectory = nil

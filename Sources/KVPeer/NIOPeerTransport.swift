@@ -120,6 +120,18 @@ package final class NIOPeerTransport: PeerTransport, @unchecked Sendable {
         }
     }
 
+    package func setPeer(_ node: NodeID, address: String) {
+        guard let parsed = PeerAddress(address) else {
+            return logger.error("node \(node) cannot be dialled: '\(address)' is no address")
+        }
+        setPeer(node, address: parsed)
+    }
+
+    package var peers: [NodeID] {
+        loop.preconditionInEventLoop()
+        return links.keys.sorted()
+    }
+
     /// Closes every connection to a node and forgets it.
     ///
     /// On the loop.
@@ -307,12 +319,21 @@ extension NIOPeerTransport: PeerConnectionOwner {
         on connection: PeerConnection,
         completion: @escaping @Sendable (PeerVerdict) -> Void
     ) {
-        guard links[hello.node] != nil else {
-            return completion(
-                .refused("node \(hello.node) is no peer of node \(ownNode): add it with kvctl member add")
-            )
+        let isKnown = links[hello.node] != nil
+        receiver?.admit(hello) { [ownNode] verdict in
+            // The receiver knows best why not.
+            guard verdict == .admitted, !isKnown else { return completion(verdict) }
+            completion(.refused("node \(hello.node) is no peer of node \(ownNode): add it with kvctl member add"))
         }
-        receiver?.admit(hello, completion: completion)
+    }
+
+    func join(_ hello: PeerHello, completion: @escaping @Sendable (JoinAnswer) -> Void) {
+        receiver?.join(hello, completion: completion)
+    }
+
+    func peerSaysRemoved(_ connection: PeerConnection, reason: String) {
+        let node: NodeID? = if case .dialing(let node) = connection.role { node } else { connection.hello?.node }
+        if let node { receiver?.peerSaysRemoved(node, reason: reason) }
     }
 
     func connectionIsReady(_ connection: PeerConnection) {

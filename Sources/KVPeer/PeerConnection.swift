@@ -20,6 +20,10 @@ protocol PeerConnectionOwner: AnyObject {
     var ownHello: PeerHello? { get }
     /// Whether the node at the other end may talk to us; `completion` is called on the loop.
     func admit(_ hello: PeerHello, on connection: PeerConnection, completion: @escaping @Sendable (PeerVerdict) -> Void)
+    /// What a node that wants to join must know; `completion` is called on the loop.
+    func join(_ hello: PeerHello, completion: @escaping @Sendable (JoinAnswer) -> Void)
+    /// The peer says that this node was removed from the cluster.
+    func peerSaysRemoved(_ connection: PeerConnection, reason: String)
     /// Both sides admitted each other.
     func connectionIsReady(_ connection: PeerConnection)
     /// Messages arrived, in order.
@@ -205,10 +209,11 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
             guard try isAdmitted(envelope.verdict) else { return }
         } else {
             purpose = envelope.hello.purpose
-            guard purpose == .stream || purpose == .bulk else {
+            guard purpose == .stream || purpose == .bulk || purpose == .join else {
                 throw .invalid("connection purpose \(purpose.rawValue)")
             }
         }
+        if purpose == .join { return answerJoin(theirs) }
         guard let own = owner?.ownHello else { return close(saying: nil) }
         stage = .admitting
         if let reason = mismatch(own, theirs, wanted: envelope.hello.wantedNode) {
@@ -222,6 +227,24 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
                 loop.execute { self.answer(verdict, own) }
             }
         }
+    }
+
+    /// Tells a node that wants to join what it must know, and closes.
+    private func answerJoin(_ theirs: PeerHello) {
+        stage = .admitting
+        owner?.join(theirs) { [self] answer in
+            guard let loop = channel?.eventLoop else { return }
+            if loop.inEventLoop { answerJoin(answer) } else { loop.execute { self.answerJoin(answer) } }
+        }
+    }
+
+    private func answerJoin(_ answer: JoinAnswer) {
+        guard stage == .admitting else { return }
+        let bytes = answer.encoded
+        var envelope = WireEnvelope()
+        envelope.joinBytes = UInt32(clamping: bytes.count)
+        owner = nil
+        close(saying: envelope, withMagic: true, payload: bytes)
     }
 
     /// What no receiver need be asked about.
@@ -247,7 +270,9 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
         guard stage == .admitting else { return }
         var envelope = WireEnvelope.verdict(verdict)
         if role == .accepting { envelope.hello = own.wire(purpose: purpose, wanted: nil) }
-        if case .refused(let reason) = verdict {
+        switch verdict {
+        case .admitted: break
+        case .refused(let reason), .removed(let reason):
             finish(PeerClosure(closedByPeer: false, reason: "refused here: \(reason)", isRefusal: true))
             close(saying: envelope, withMagic: role == .accepting)
             return
@@ -263,6 +288,7 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
     /// Whether the peer admits us; where not, this connection is over.
     private func isAdmitted(_ verdict: WireVerdict) throws(PeerFrameError) -> Bool {
         guard !verdict.isAdmitted else { return true }
+        if verdict.isRemoved { owner?.peerSaysRemoved(self, reason: verdict.reason) }
         finish(PeerClosure(closedByPeer: false, reason: "refused by the peer: \(verdict.reason)", isRefusal: true))
         channel?.close(promise: nil)
         return false
@@ -292,24 +318,28 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
         last?.connectionClosed(self, closure)
     }
 
-    private func close(saying envelope: WireEnvelope?, withMagic: Bool = false) {
+    private func close(saying envelope: WireEnvelope?, withMagic: Bool = false, payload: [UInt8] = []) {
         stage = .closed
         handshakeTimer?.cancel()
         guard let channel else { return }
         guard let envelope, channel.isActive else { return channel.close(promise: nil) }
         // Nobody waits for the last words: the connection goes away whether they arrive or not.
-        let written = write(envelope, withMagic: withMagic)
+        let written = write(envelope, withMagic: withMagic, payload: payload)
         guard let written else { return channel.close(promise: nil) }
         written.whenComplete { _ in channel.close(promise: nil) }
     }
 
     @discardableResult
-    private func write(_ envelope: WireEnvelope, withMagic: Bool = false) -> EventLoopFuture<Void>? {
+    private func write(
+        _ envelope: WireEnvelope,
+        withMagic: Bool = false,
+        payload: [UInt8] = []
+    ) -> EventLoopFuture<Void>? {
         guard let channel else { return nil }
         var buffer = channel.allocator.buffer(capacity: 512)
         if withMagic { PeerFrameEncoder.encodeMagic(into: &buffer) }
         do {
-            try PeerFrameEncoder.encode(envelope, into: &buffer)
+            try PeerFrameEncoder.encode(envelope, payloads: [payload], into: &buffer)
         } catch {
             // Only an envelope of 4 GiB cannot be encoded, and these hold a few bounded texts.
             preconditionFailure("\(error)")

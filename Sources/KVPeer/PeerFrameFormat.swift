@@ -13,6 +13,8 @@ enum PeerFrameFormat {
     static let lengthBytes = 4
     /// The greatest frame before both sides admitted each other.
     static let handshakeFrameBytesMax = 64 * 1024
+    /// The greatest answer to a node that wants to join: 1,024 members of half a kilobyte.
+    static let joinFrameBytesMax = 1024 * 1024
     /// What a frame's envelope takes at most for one message, beside texts and entries: 16 fields of at most 12 bytes each,
     /// and the frame's header.
     static let messageOverheadBytes = 16 * 12 + headerBytes

@@ -48,6 +48,9 @@ extension WireEnvelope {
         switch verdict {
         case .admitted: envelope.verdict.isAdmitted = true
         case .refused(let reason): envelope.verdict.reason = bounded(reason)
+        case .removed(let reason):
+            envelope.verdict.reason = bounded(reason)
+            envelope.verdict.isRemoved = true
         }
         return envelope
     }

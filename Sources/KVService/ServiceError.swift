@@ -41,6 +41,12 @@ package struct ServiceError: Error, Equatable, Sendable {
         package static let unavailable = Code(rawValue: "unavailable")
         /// A cursor that this node does not know.
         package static let cursorExpired = Code(rawValue: "cursor_expired")
+        /// What is named does not exist.
+        package static let notFound = Code(rawValue: "not_found")
+        /// What is asked for does not go with how things stand, and nothing was done.
+        ///
+        /// The message has the values.
+        package static let conflict = Code(rawValue: "conflict")
         /// A failure of the program; the message has what is known.
         package static let internalError = Code(rawValue: "internal")
     }
@@ -75,6 +81,7 @@ extension ServiceError.Code {
     /// Every kind that this version makes, for the edges' tables and the tests over them.
     package static let all: [ServiceError.Code] = [
         .badRequest, .tooLarge, .notAnInteger, .notANumber, .outOfRange, .noLeader, .notLeader, .moving, .overloaded,
-        .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .internalError,
+        .diskFull, .unknownOutcome, .timeout, .corruption, .unavailable, .cursorExpired, .notFound, .conflict,
+        .internalError,
     ]
 }

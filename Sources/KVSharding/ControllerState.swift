@@ -10,6 +10,9 @@ package import KVBase
 /// | initialized      | unchanged if the same | known node: addresses replaced, incarnation kept or first noted |
 /// |                  | cluster, else refused | known node, another incarnation: refused; unknown node: refused |
 ///
+/// What becomes of members stands in ControllerState+Members: there they are added, promoted, replaced and removed as an *aim*, which
+/// the leaders of the groups pursue; what was left behind is reported by `replicasGone`.
+///
 /// A refusal changes nothing, and it is the same refusal on every replica. Nodes join by an order of an administrator and never
 /// by turning up: a node that nobody named is refused here even where it passed the handshake.
 package struct ControllerState: Sendable, Equatable {
@@ -19,6 +22,12 @@ package struct ControllerState: Sendable, Equatable {
         package var incarnation: Incarnation?
         /// Its addresses by edge (`resp`, `http`) and for peers (`peer`).
         package var addresses: [String: String]
+        /// Whether its replicas are to vote, once they have caught up.
+        package var isVoter = true
+        /// Whether its replicas are to leave their groups, and it the cluster.
+        package var isLeaving = false
+        /// Whose place it takes; its own id where the host lost its data.
+        package var replaces: NodeID?
 
         /// A node with these parts.
         package init(incarnation: Incarnation? = nil, addresses: [String: String]) {
@@ -27,12 +36,34 @@ package struct ControllerState: Sendable, Equatable {
         }
     }
 
+    /// Where a replica lives.
+    package struct Placement: Sendable, Equatable {
+        /// The host.
+        package var node: NodeID
+        /// The life of the host's data directory that the replica belongs to; nil for one of the cluster's first until it said so.
+        package var incarnation: Incarnation?
+        /// Whether it is to leave the group.
+        package var isLeaving = false
+        /// The replica that leaves in the very step that makes this one a voter.
+        package var replaces: ReplicaID?
+
+        /// A placement on this host.
+        package init(node: NodeID, incarnation: Incarnation? = nil) {
+            self.node = node
+            self.incarnation = incarnation
+        }
+    }
+
     /// The cluster, once initialized.
     package private(set) var cluster: ClusterID?
     /// Every node by id.
-    package private(set) var nodes: [NodeID: Node] = [:]
-    /// Every group's replicas and the nodes that they live on.
-    package private(set) var groups: [GroupID: [ReplicaID: NodeID]] = [:]
+    package internal(set) var nodes: [NodeID: Node] = [:]
+    /// Every group's replicas and where they live.
+    package internal(set) var groups: [GroupID: [ReplicaID: Placement]] = [:]
+    /// The id of the next replica; none is given twice.
+    package internal(set) var nextReplica: UInt64 = 1
+    /// The lives of nodes that were members and never are again.
+    package internal(set) var removed: [NodeID: [Incarnation]] = [:]
     /// Who owns which shard, once initialized.
     package private(set) var shardMap: ShardMap?
     /// The newest formats and messages that the cluster may use.
@@ -45,13 +76,17 @@ package struct ControllerState: Sendable, Equatable {
     init(
         cluster: ClusterID?,
         nodes: [NodeID: Node],
-        groups: [GroupID: [ReplicaID: NodeID]],
+        groups: [GroupID: [ReplicaID: Placement]],
+        nextReplica: UInt64,
+        removed: [NodeID: [Incarnation]],
         shardMap: ShardMap?,
         featureLevel: UInt32
     ) {
         self.cluster = cluster
         self.nodes = nodes
         self.groups = groups
+        self.nextReplica = nextReplica
+        self.removed = removed
         self.shardMap = shardMap
         self.featureLevel = featureLevel
     }
@@ -72,6 +107,11 @@ package struct ControllerState: Sendable, Equatable {
         switch command {
         case .initialize(let plan): initialize(plan)
         case .nodeAnnounced(let node, let incarnation, let addresses): announce(node, incarnation, addresses)
+        case .nodeAdded(let node, let isVoter, let addresses): add(node, isVoter, addresses)
+        case .nodePromoted(let node): promote(node)
+        case .nodeRemoved(let node): remove(node)
+        case .nodeReplaced(let old, let new, let addresses): replace(old, by: new, addresses)
+        case .replicasGone(let replicas): forget(replicas)
         }
     }
 
@@ -83,7 +123,8 @@ package struct ControllerState: Sendable, Equatable {
         if let reason = plan.fault { return .refused(reason) }
         cluster = plan.cluster
         nodes = plan.nodes.mapValues { Node(addresses: $0) }
-        groups = plan.groups
+        groups = plan.groups.mapValues { $0.mapValues { Placement(node: $0) } }
+        nextReplica = (plan.groups.values.flatMap(\.keys).map(\.rawValue).max() ?? 0) + 1
         shardMap = plan.shardMap
         featureLevel = plan.featureLevel
         return .applied
@@ -95,14 +136,22 @@ package struct ControllerState: Sendable, Equatable {
         _ addresses: [String: String]
     ) -> Outcome {
         guard let known = nodes[id] else { return .refused("node \(id) is not of this cluster") }
+        if isRemoved(id, incarnation) {
+            return .refused("node \(id) of incarnation \(incarnation) was removed from this cluster")
+        }
         if let before = known.incarnation, before != incarnation {
             return .refused(
                 "node \(id) was \(before) and now says \(incarnation): it lost its data and must be replaced"
             )
         }
-        let node = Node(incarnation: incarnation, addresses: addresses)
+        var node = known
+        node.incarnation = incarnation
+        node.addresses = addresses
+        // Where peers reach it is known even where it does not say so itself.
+        node.addresses["peer"] = addresses["peer"] ?? known.addresses["peer"]
         guard node != known else { return .unchanged }
         nodes[id] = node
+        if known.incarnation == nil { settle(id, incarnation) }
         return .applied
     }
 }
@@ -162,4 +211,28 @@ package enum ControllerCommand: Sendable, Equatable {
     case initialize(Plan)
     /// A node started and says where it is.
     case nodeAnnounced(NodeID, Incarnation, addresses: [String: String])
+    /// An administrator adds a node, which will be placed in every group once it has announced itself.
+    case nodeAdded(NodeID, isVoter: Bool, addresses: [String: String])
+    /// A learner is to be a voter.
+    case nodePromoted(NodeID)
+    /// A node is to leave every group and then the cluster.
+    case nodeRemoved(NodeID)
+    /// A node is to take another's place.
+    case nodeReplaced(NodeID, by: NodeID, addresses: [String: String])
+    /// These replicas are in their group's configuration no more.
+    case replicasGone([Replica])
+
+    /// A replica of a group.
+    package struct Replica: Sendable, Equatable {
+        /// The group.
+        package var group: GroupID
+        /// The replica in it.
+        package var replica: ReplicaID
+
+        /// A replica of a group.
+        package init(_ group: GroupID, _ replica: ReplicaID) {
+            self.group = group
+            self.replica = replica
+        }
+    }
 }

@@ -14,7 +14,7 @@ struct KVCtl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
             ScanCommand.self,
-            ImportCommand.self, ExportCommand.self, DigestCommand.self, AlarmCommand.self,
+            ImportCommand.self, ExportCommand.self, DigestCommand.self, MemberCommand.self, AlarmCommand.self,
             LogLevelCommand.self, SlowCommand.self,
         ]
     )

@@ -61,6 +61,9 @@ struct CtlFailure: Error {
             self.init(.notAuthorised, "not_authorised", error.description)
         case .httpStatus(401, _), .httpStatus(403, _): self.init(.notAuthorised, "not_authorised", error.description)
         case .rejected(let code, _): self.init(.error, code.lowercased(), error.description)
+        case .httpStatus(404, let text): self.init(.notFound, "not_found", text)
+        case .httpStatus(409, let text): self.init(.notFound, "conflict", text)
+        case .httpStatus(400, let text): self.init(.usage, "bad_request", text)
         default: self.init(.error, "error", error.description)
         }
     }

@@ -30,6 +30,14 @@ struct KVNodeCommand: AsyncParsableCommand {
         help: ArgumentHelp("Where to listen for other nodes, instead of peer.listen.", valueName: "host:port")
     )
     var peer: String?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "Joins the cluster of the member with this peer address, where the data directory is new; see 'kvctl member add'.",
+            valueName: "host:port"
+        )
+    )
+    var join: [String] = []
     @Option(name: .long, help: ArgumentHelp("Sets any setting; may be given more than once.", valueName: "path=value"))
     var set: [String] = []
     @Flag(name: .long, help: "Checks the configuration, prints ok and ends.")
@@ -58,7 +66,7 @@ struct KVNodeCommand: AsyncParsableCommand {
         }
         do {
             if let probe { return try probe.run(loaded.configuration.http.listen) }
-            try await runNode(loaded.configuration)
+            try await runNode(loaded.configuration, join: join)
         } catch {
             complain("kvnode: \(error)")
             throw ExitCode(Exit.failed)

@@ -10,11 +10,12 @@ import Logging
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
+import Synchronization
 import UnixSignals
 
 /// Puts a node together from the bottom up, runs it until a signal, and takes it apart from the top down.
 /// - Throws: what keeps it from running, in a line for a person.
-func runNode(_ configuration: NodeConfiguration) async throws {
+func runNode(_ configuration: NodeConfiguration, join: [String] = []) async throws {
     HostProcess.prepare()
     // Every logger of the process, those inside packages too.
     let format = configuration.logging.format
@@ -26,12 +27,14 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     let clock = PosixClock()
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.loopCount)
     let machine = Machine(configuration, home: group.next(), clock: clock)
-    let node = try Node.open(configuration.nodeSettings, environment: machine.environment, log: log)
+    var settings = configuration.nodeSettings
+    settings.join = try await Joining(configuration, settings, machine.environment, group, log).plan(asking: join)
+    let node = try Node.open(settings, environment: machine.environment, log: log)
     let metrics = MetricRegistry()
     let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
     let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 
-    let consensus = ConsensusService(configuration, node, nodeMetrics, watch, home: machine.home, log: log)
+    let consensus = ConsensusService(configuration, settings, node, nodeMetrics, watch, home: machine.home, log: log)
     try await consensus.start()
     let resp = RESPService(
         configuration,
@@ -52,6 +55,7 @@ func runNode(_ configuration: NodeConfiguration) async throws {
         configuration,
         HTTPServer(
             service: node,
+            admin: node,
             settings: configuration.httpSettings,
             metrics: metrics,
             on: group,
@@ -71,19 +75,43 @@ func runNode(_ configuration: NodeConfiguration) async throws {
     )
     services.maximumGracefulShutdownDuration = .seconds(20)
     let running = ServiceGroup(configuration: services)
-    let signals = Task { await stopAtSignal(running, log) }
+    let stopper = GracefulStop(node, running, log)
+    node.onStopRequested = { stopper.begin("an administrator") }
+    let signals = Task { await stopAtSignal(stopper) }
     defer { signals.cancel() }
     try await running.run()
     log.info("stopped")
 }
 
 /// The first signal stops the node gracefully, the second ends the process.
-private func stopAtSignal(_ services: ServiceGroup, _ log: Logger) async {
-    var isStopping = false
-    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) {
-        if isStopping { _exit(128 + signal.rawValue) }
-        isStopping = true
-        log.info("stopping", metadata: ["signal": "\(signal)"])
-        await services.triggerGracefulShutdown()
+private func stopAtSignal(_ stopper: GracefulStop) async {
+    for await signal in await UnixSignalsSequence(trapping: .sigterm, .sigint) where !stopper.begin("signal \(signal)")
+    {
+        _exit(128 + signal.rawValue)
+    }
+}
+
+/// Stops the process so that clients notice nothing: leadership goes first, then the listeners close, then the node.
+final class GracefulStop: Sendable {
+    private let node: Node
+    private let services: ServiceGroup
+    private let log: Logger
+    private let hasBegun = Atomic(false)
+
+    init(_ node: Node, _ services: ServiceGroup, _ log: Logger) {
+        self.node = node
+        self.services = services
+        self.log = log
+    }
+
+    /// Begins once; false where it has begun before.
+    @discardableResult
+    func begin(_ reason: String) -> Bool {
+        guard !hasBegun.exchange(true, ordering: .relaxed) else { return false }
+        log.info("stopping", metadata: ["by": "\(reason)"])
+        node.handOver { [self] in
+            Task { await services.triggerGracefulShutdown() }
+        }
+        return true
     }
 }

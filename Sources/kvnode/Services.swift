@@ -20,6 +20,7 @@ struct ConsensusService: Service {
 
     init(
         _ configuration: NodeConfiguration,
+        _ settings: NodeSettings,
         _ node: Node,
         _ metrics: NodeMetrics,
         _ watch: HostWatch,
@@ -33,7 +34,7 @@ struct ConsensusService: Service {
         self.home = home
         transport = NIOPeerTransport(
             node: configuration.node.id,
-            peers: configuration.peerAddresses,
+            peers: settings.peerAddresses,
             loop: home,
             settings: configuration.peerSettings,
             logger: log

@@ -66,12 +66,6 @@ extension NodeConfiguration {
         return settings
     }
 
-    var peerAddresses: [NodeID: PeerAddress] {
-        Dictionary(
-            uniqueKeysWithValues: cluster.nodes.map { ($0.id, PeerAddress(host: $0.peer.host, port: $0.peer.port)) }
-        )
-    }
-
     func respSettings(_ clock: PosixClock) -> RESPSettings {
         var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
         settings.connectionsMax = limits.connections
@@ -91,4 +85,12 @@ extension NodeConfiguration {
     var loopCount: Int { threads.loops > 0 ? threads.loops : max(1, HostProcess.processors / 2) }
 
     var loggerLevel: Logger.Level { Logger.Level(rawValue: logging.level.rawValue) ?? .info }
+}
+
+extension NodeSettings {
+    /// Whom to connect to at first: the configuration's members, or those that a member named; group 0 knows better later.
+    var peerAddresses: [NodeID: PeerAddress] {
+        let named = join.map { $0.members.map { ($0.node, $0.address) } } ?? members.map { ($0.id, $0.peerAddress) }
+        return Dictionary(named.compactMap { id, text in PeerAddress(text).map { (id, $0) } }) { one, _ in one }
+    }
 }

@@ -12,6 +12,7 @@ final class FaultDriver: @unchecked Sendable {
     private var isStopped = false
     private(set) var totals = SimulationTotals()
     private var wiped: Set<NodeID> = []
+    private lazy var members = MemberDriver(world, cluster)
 
     init(_ world: SimulatedWorld, _ cluster: SimulatedCluster, _ options: SimulationOptions) {
         self.world = world
@@ -27,11 +28,13 @@ final class FaultDriver: @unchecked Sendable {
         if options.faults.contains(.reordering) { network.reorderProbability = 0.03 }
         if options.faults.contains(.damage) { network.damageProbability = 0.01 }
         later()
+        if options.faults.contains(.membership) { members.begin() }
     }
 
     /// No new faults; everything is repaired.
     func end() {
         isStopped = true
+        members.end()
         let network = cluster.network
         network.lossProbability = 0
         network.duplicateProbability = 0
@@ -153,6 +156,24 @@ final class FaultDriver: @unchecked Sendable {
         crash(others[randomness.below(others.count)])
     }
 
-    /// Hosts whose data was wiped: they must be refused, and are not expected to catch up.
-    var wipedHosts: Set<NodeID> { wiped }
+    /// How the members stood last, for a failed run.
+    var memberSummary: String { options.faults.contains(.membership) ? members.lastSeen : "" }
+
+    /// Whether every change of members that was accepted is carried out.
+    var isSteady: Bool { !options.faults.contains(.membership) || members.isSteady }
+
+    /// Hosts that are not expected to catch up: whose data was wiped, so that they must be refused, and who are no members.
+    var absentHosts: Set<NodeID> {
+        guard options.faults.contains(.membership) else { return wiped }
+        return wiped.union(Set(cluster.hosts.map(\.id)).subtracting(members.members))
+    }
+
+    /// What happened, with the changes of members.
+    var allTotals: SimulationTotals {
+        var all = totals
+        all.memberChanges = members.changes
+        all.memberChangesDone = members.changesDone
+        all.transfers = members.transfers
+        return all
+    }
 }

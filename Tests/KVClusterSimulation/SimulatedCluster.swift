@@ -22,8 +22,14 @@ final class SimulatedCluster: @unchecked Sendable {
         var node: Node?
         var home: SimulatedScheduler?
         var logLane: SimulatedScheduler?
+        /// Whether it is one of those that form the cluster, rather than one that joins it.
+        var isFounder = true
+        /// Whether it is to run.
+        var isWanted = true
         /// Set where the node refused to start or to go on.
         var refusal: String?
+        /// When a member last answered its wish to join.
+        var lastAnswer: UInt64 = 0
         /// How long a disk job takes, at most, in nanoseconds.
         var diskNanosecondsMax = 400_000
         /// How long a write of the log takes, at most, in nanoseconds; the log may have a disk of its own.
@@ -56,15 +62,26 @@ final class SimulatedCluster: @unchecked Sendable {
         network = SimulatedNetwork(world)
         let randomness = world.randomness.split()
         self.randomness = randomness
-        let ids = (1...options.nodes).map { NodeID(UInt64($0)) }
+        let founders = (1...options.nodes).map { NodeID(UInt64($0)) }
+        let spares = options.faults.contains(.membership) ? options.spareNodes : 0
+        let ids = (1...(options.nodes + spares)).map { NodeID(UInt64($0)) }
         hosts = ids.map {
             Host(id: $0, disk: SimulatedFileSystem(seed: randomness.next()), clock: SimulatedClock(world))
         }
-        let members = ids.map { NodeSettings.Member(id: $0, peerAddress: "node\($0):7400") }
+        for host in hosts where !founders.contains(host.id) {
+            host.isFounder = false
+            host.isWanted = false
+        }
+        let members = founders.map { NodeSettings.Member(id: $0, peerAddress: Self.address($0)) }
         settings = Dictionary(
-            uniqueKeysWithValues: ids.map { ($0, Self.settings(for: $0, members: members, options: options)) }
+            uniqueKeysWithValues: ids.map { id in
+                let own = [NodeSettings.Member(id: id, peerAddress: Self.address(id))]
+                return (id, Self.settings(for: id, members: founders.contains(id) ? members : own, options: options))
+            }
         )
     }
+
+    static func address(_ id: NodeID) -> String { "node\(id):7400" }
 
     /// Tiny limits, so that a short run flushes, compacts and cuts the log.
     private static func settings(
@@ -89,9 +106,84 @@ final class SimulatedCluster: @unchecked Sendable {
 
     var live: [Host] { hosts.filter { $0.node != nil } }
 
-    /// Starts a node on what its disk holds.
+    /// Starts a node on what its disk holds; one that is to join asks members until it is placed.
     func start(_ host: Host) {
-        guard host.node == nil, let settings = settings[host.id] else { return }
+        guard host.isWanted, host.node == nil, host.domain == nil, let settings = settings[host.id] else { return }
+        let environment = makeEnvironment(for: host)
+        guard !host.isFounder else { return open(host, settings, environment) }
+        do {
+            switch try Node.joinProgress(settings, host.disk) {
+            case .done: open(host, settings, environment)
+            case .begun(let identity): ask(host, settings, environment, identity, life: host.life)
+            case .fresh: ask(host, settings, environment, nil, life: host.life)
+            }
+        } catch {
+            refuse(host, error)
+        }
+    }
+
+    private func refuse(_ host: Host, _ error: any Error) {
+        host.refusal = "\(error)"
+        host.domain?.kill()
+        host.domain = nil
+    }
+
+    /// Asks a member after a while, again and again.
+    private func ask(
+        _ host: Host,
+        _ settings: NodeSettings,
+        _ environment: NodeEnvironment,
+        _ identity: NodeIdentity?,
+        life: Int
+    ) {
+        world.after(20_000_000 + UInt64(randomness.below(100_000_000))) { [self] in
+            guard host.life == life, host.domain != nil, host.node == nil else { return }
+            let others = live.filter { $0 !== host }
+            guard !others.isEmpty else { return ask(host, settings, environment, identity, life: life) }
+            let other = others[randomness.below(others.count)]
+            guard let member = other.node else { return }
+            other.home?.execute { [self] in
+                member.join(Node.joinHello(settings, identity)) { [self] answer in
+                    world.after(200_000) { [self] in
+                        guard host.life == life, host.domain != nil, host.node == nil else { return }
+                        take(answer, host, settings, environment, identity, life: life)
+                    }
+                }
+            }
+            // No answer came where the member died meanwhile, or is cut off.
+            world.after(400_000_000) { [self] in
+                guard host.life == life, host.node == nil, host.domain != nil, host.lastAnswer < world.now - 300_000_000
+                else { return }
+                ask(host, settings, environment, identity, life: life)
+            }
+        }
+    }
+
+    private func take(
+        _ answer: JoinAnswer,
+        _ host: Host,
+        _ settings: NodeSettings,
+        _ environment: NodeEnvironment,
+        _ identity: NodeIdentity?,
+        life: Int
+    ) {
+        host.lastAnswer = world.now
+        do {
+            let identity = try identity ?? Node.beginJoin(settings, cluster: answer.cluster, environment)
+            switch answer.state {
+            case .unknown: ask(host, settings, environment, identity, life: life)
+            case .refused: refuse(host, NodeError(answer.text))
+            case .placed:
+                var joining = settings
+                joining.join = answer
+                open(host, joining, environment)
+            }
+        } catch {
+            refuse(host, error)
+        }
+    }
+
+    private func makeEnvironment(for host: Host) -> NodeEnvironment {
         host.life += 1
         let domain = SimulatedDomain("n\(host.id).\(host.life)")
         let random = randomness.split()
@@ -115,6 +207,10 @@ final class SimulatedCluster: @unchecked Sendable {
         host.domain = domain
         host.home = home
         host.logLane = logLane
+        return environment
+    }
+
+    private func open(_ host: Host, _ settings: NodeSettings, _ environment: NodeEnvironment) {
         do {
             let node = try Node.open(
                 settings,
@@ -126,6 +222,7 @@ final class SimulatedCluster: @unchecked Sendable {
             host.node = node
             host.refusal = nil
             let life = host.life
+            guard let home = host.home else { return }
             home.execute { [self] in
                 node.start(SimulatedTransport(network, host.id))
                 world.after(0) { [self] in
@@ -134,15 +231,13 @@ final class SimulatedCluster: @unchecked Sendable {
                 }
             }
         } catch {
-            host.refusal = "\(error)"
-            domain.kill()
-            host.domain = nil
+            refuse(host, error)
         }
     }
 
     /// A node's power goes: nothing that it queued happens any more, and the disk keeps what it must and perhaps more.
     func crash(_ host: Host, _ survival: CrashSurvival) {
-        guard host.node != nil else { return }
+        guard host.domain != nil else { return }
         host.domain?.kill()
         host.domain = nil
         host.node = nil

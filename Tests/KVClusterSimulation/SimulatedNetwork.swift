@@ -85,6 +85,12 @@ final class SimulatedNetwork: @unchecked Sendable {
         }
     }
 
+    /// The nodes that are up.
+    var attached: [NodeID] { receivers.keys.sorted() }
+
+    /// One end closes the connection; both dial again until they are refused no more.
+    func drop(_ a: NodeID, _ b: NodeID) { disconnect(a, b, closedByPeer: false) }
+
     func isConnected(_ a: NodeID, _ b: NodeID) -> Bool {
         connections[Direction(from: a, to: b)]?.isOpen == true
     }
@@ -105,13 +111,28 @@ final class SimulatedNetwork: @unchecked Sendable {
         }
         one.home.execute { [self] in
             one.receiver.admit(two.receiver.hello) { [self] verdict in
-                guard verdict == .admitted else { return }
+                guard verdict == .admitted else { return refused(b, two, by: a, one, verdict) }
                 two.home.execute { [self] in
                     two.receiver.admit(one.receiver.hello) { [self] verdict in
-                        guard verdict == .admitted else { return }
+                        guard verdict == .admitted else { return refused(a, one, by: b, two, verdict) }
                         world.after(500_000) { [self] in establish(a, one, b, two) }
                     }
                 }
+            }
+        }
+    }
+
+    /// As the transport does: tells the other what it was told, and tries again, as the refusal may be of another moment.
+    private func refused(_ a: NodeID, _ one: End, by b: NodeID, _ two: End, _ verdict: PeerVerdict) {
+        world.after(500_000) { [self] in
+            guard receivers[a]?.life == one.life, receivers[b]?.life == two.life else { return }
+            if case .removed(let reason) = verdict {
+                one.home.execute { one.receiver.peerSaysRemoved(b, reason: reason) }
+                return
+            }
+            world.after(250_000_000) { [self] in
+                guard receivers[a]?.life == one.life, receivers[b]?.life == two.life else { return }
+                connect(a, b)
             }
         }
     }
@@ -240,4 +261,11 @@ final class SimulatedTransport: PeerTransport, @unchecked Sendable {
     func isConnected(_ node: NodeID) -> Bool {
         network.isConnected(self.node, node)
     }
+
+    // Every node of the network dials every other; whom it admits is the node's own business.
+    func setPeer(_ node: NodeID, address: String) {}
+
+    func removePeer(_ node: NodeID) { network.drop(self.node, node) }
+
+    var peers: [NodeID] { network.attached.filter { $0 != node } }
 }

@@ -41,7 +41,7 @@ final class SimulationRun: @unchecked Sendable {
         let faults = FaultDriver(world, cluster, options)
         for host in cluster.hosts { cluster.start(host) }
         try advance(cluster, seconds: 5, "a new cluster elects leaders") { cluster in
-            cluster.hosts.allSatisfy { $0.node?.isReady == true }
+            cluster.hosts.allSatisfy { !$0.isWanted || $0.node?.isReady == true }
         }
         let shared = SimulatedClient.Shared(world: world, cluster: cluster, recorder: recorder, keys: options.keys)
         clients = (0..<options.clients).map { SimulatedClient($0, of: options.clients, shared) }
@@ -52,8 +52,15 @@ final class SimulationRun: @unchecked Sendable {
         }
         faults.end()
         for client in clients { client.isStopped = true }
-        try settle(cluster, except: faults.wipedHosts)
-        try compareReplicas(cluster, except: faults.wipedHosts)
+        do {
+            try advance(cluster, seconds: 60, "changes of members are carried out after faults stopped") { _ in
+                faults.isSteady
+            }
+        } catch let violation as SimulationViolation {
+            throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
+        }
+        try settle(cluster, except: faults.absentHosts)
+        try compareReplicas(cluster, except: faults.absentHosts)
         try checkHistory()
         return totals(cluster, faults)
     }
@@ -146,7 +153,7 @@ final class SimulationRun: @unchecked Sendable {
     }
 
     private func totals(_ cluster: SimulatedCluster, _ faults: FaultDriver) -> SimulationTotals {
-        var totals = faults.totals
+        var totals = faults.allTotals
         totals.runs = 1
         for client in clients {
             totals.ok += client.ok

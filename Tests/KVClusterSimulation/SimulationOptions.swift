@@ -29,7 +29,9 @@ package struct SimulationOptions: Sendable {
         package static let slowDisk = Faults(rawValue: 256)
         /// A node loses its data directory and comes back empty (at most once a run; it must be refused).
         package static let wipe = Faults(rawValue: 512)
-        /// All but `wipe`.
+        /// Members are added, removed and replaced, wiped ones too, and leadership is handed over.
+        package static let membership = Faults(rawValue: 1024)
+        /// All but `wipe` and `membership`.
         package static let standard: Faults = [
             .loss, .duplication, .reordering, .partition, .crash, .clock, .pause, .damage, .slowDisk,
         ]
@@ -37,6 +39,8 @@ package struct SimulationOptions: Sendable {
 
     /// How many nodes, 1 … 7.
     package var nodes = 3
+    /// How many further hosts may join where `membership` is on.
+    package var spareNodes = 2
     /// How many client operations, at least.
     package var operations = 500
     /// How many clients work at once.
@@ -78,6 +82,12 @@ package struct SimulationTotals: Sendable {
     package var slowDisks = 0
     /// Data directories wiped.
     package var wipes = 0
+    /// Changes of members that were accepted.
+    package var memberChanges = 0
+    /// Of those, changes that were carried out.
+    package var memberChangesDone = 0
+    /// Leaderships that were handed over.
+    package var transfers = 0
     /// Messages delivered.
     package var delivered = 0
     /// Messages lost.
@@ -117,6 +127,9 @@ package struct SimulationTotals: Sendable {
         clockChanges += other.clockChanges
         slowDisks += other.slowDisks
         wipes += other.wipes
+        memberChanges += other.memberChanges
+        memberChangesDone += other.memberChangesDone
+        transfers += other.transfers
         delivered += other.delivered
         dropped += other.dropped
         duplicated += other.duplicated
@@ -148,6 +161,8 @@ package struct SimulationTotals: Sendable {
         need(.damage, damaged, "damaged entry")
         need(.slowDisk, slowDisks, "slow disk")
         need(.wipe, wipes, "wipe")
+        need(.membership, memberChangesDone, "member change")
+        need(.membership, transfers, "transfer")
         if elections == 0 { names.append("election") }
         if flushes == 0 { names.append("flush") }
         if ok == 0 { names.append("successful operation") }
@@ -160,7 +175,9 @@ package struct SimulationTotals: Sendable {
             ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown), ("elections", elections),
             ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges),
             ("slow disks", slowDisks),
-            ("wipes", wipes), ("messages delivered", delivered), ("dropped", dropped), ("duplicated", duplicated),
+            ("wipes", wipes), ("member changes", memberChanges), ("member changes done", memberChangesDone),
+            ("transfers", transfers), ("messages delivered", delivered), ("dropped", dropped),
+            ("duplicated", duplicated),
             ("reordered", reordered), ("damaged", damaged), ("sectors torn", tornSectors),
             ("sectors lost", lostSectors),
             ("entries applied", applied), ("flushes", flushes), ("log cuts", logCuts),

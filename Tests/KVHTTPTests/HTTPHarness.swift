@@ -24,6 +24,7 @@ struct HTTPHarness: Sendable {
     let client: any TestClientProtocol
 
     static func run(
+        admin: (any AdminService)? = nil,
         limits: RequestLimits = RequestLimits(),
         settings: HTTPSettings = HTTPSettings(),
         _ body: @escaping @Sendable (HTTPHarness) async throws -> Void
@@ -32,6 +33,7 @@ struct HTTPHarness: Sendable {
         let registry = MetricRegistry()
         let server = HTTPServer(
             service: service,
+            admin: admin,
             settings: settings,
             metrics: registry,
             on: MultiThreadedEventLoopGroup.singleton,

@@ -178,7 +178,8 @@ import Testing
         (.moving, 503, true, "1"),
         (.overloaded, 429, true, "1"), (.diskFull, 507, true, nil), (.unknownOutcome, 504, false, nil),
         (.timeout, 504, true, nil), (.corruption, 500, false, nil), (.unavailable, 503, true, "1"),
-        (.cursorExpired, 400, false, nil), (.internalError, 500, false, nil),
+        (.cursorExpired, 400, false, nil), (.notFound, 404, false, nil), (.conflict, 409, false, nil),
+        (.internalError, 500, false, nil),
         (ServiceError.Code(rawValue: "novel"), 500, false, nil),
     ])
     func `each failure of the service has its status`(

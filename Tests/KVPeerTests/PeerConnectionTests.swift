@@ -33,6 +33,10 @@ struct PeerConnectionTests {
             on connection: PeerConnection,
             completion: @escaping @Sendable (PeerVerdict) -> Void
         ) { admissions.append(completion) }
+        func join(_ hello: PeerHello, completion: @escaping @Sendable (JoinAnswer) -> Void) {
+            completion(JoinAnswer(cluster: TestNode.cluster, shardCount: 1, state: .unknown, text: ""))
+        }
+        func peerSaysRemoved(_ connection: PeerConnection, reason: String) {}
         func connectionIsReady(_ connection: PeerConnection) { ready += 1 }
         func connection(_ connection: PeerConnection, received messages: [PeerMessage]) { received += messages }
         func connectionClosed(_ connection: PeerConnection, _ closure: PeerClosure) { closures.append(closure) }

@@ -13,6 +13,7 @@ final class Journal: Sendable {
         case disconnected(NodeID, closedByPeer: Bool)
         case received([PeerMessage], NodeID)
         case logged(String)
+        case saidRemoved(NodeID, String)
     }
 
     private struct State {
@@ -98,6 +99,14 @@ final class TestReceiver: PeerReceiver {
             completion(.admitted)
         }
     }
+
+    func join(_ hello: PeerHello, completion: @escaping @Sendable (JoinAnswer) -> Void) {
+        completion(
+            JoinAnswer(cluster: self.hello.cluster, shardCount: 4, state: .unknown, text: "hello, node \(hello.node)")
+        )
+    }
+
+    func peerSaysRemoved(_ node: NodeID, reason: String) { journal.add(.saidRemoved(node, reason)) }
 
     func peerConnected(_ hello: PeerHello) { journal.add(.connected(hello.node, hello.incarnation)) }
 

@@ -56,6 +56,16 @@ struct SimulationTests {
         #expect(totals.wipes > 0)
     }
 
+    @Test func `members come and go, wiped ones too, and leadership is handed over`() throws {
+        var options = SimulationOptions()
+        options.faults.insert(.membership)
+        options.operations = 2_000
+        let totals = try Self.run(Self.firstNew..<(Self.firstNew + 12), options)
+        #expect(totals.memberChangesDone > 0)
+        #expect(totals.transfers > 0)
+        #expect(totals.snapshots > 0)
+    }
+
     @Test func `a seed repeats exactly`() throws {
         let one = try Simulation.run(seed: 77)
         let two = try Simulation.run(seed: 77)

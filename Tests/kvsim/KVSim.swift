@@ -28,6 +28,9 @@ struct KVSim: ParsableCommand {
     @Flag(help: "Also wipe a node's data directory in each run.")
     var wipe = false
 
+    @Flag(help: "Also add, remove and replace members, and hand leadership over.")
+    var membership = false
+
     @Option(help: "Plant a bug and expect to find it: \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", ")).")
     var bug: PlantedBug?
 
@@ -39,11 +42,14 @@ struct KVSim: ParsableCommand {
         guard operations > 0, seeds > 0 else { throw ValidationError("--operations and --seeds take 1 or more") }
     }
 
+    private var flags: String { (wipe ? " --wipe" : "") + (membership ? " --membership" : "") }
+
     func run() throws {
         var options = SimulationOptions()
         options.nodes = nodes
         options.operations = operations
         if wipe { options.faults.insert(.wipe) }
+        if membership { options.faults.insert(.membership) }
         bug?.plant(in: &options)
         var totals = SimulationTotals()
         for seed in first..<(first + seeds) {
@@ -62,7 +68,7 @@ struct KVSim: ParsableCommand {
                     return
                 }
                 print(
-                    "repeat with: scripts/simulate --seeds 1 --from \(seed) --nodes \(nodes) --operations \(operations)\(wipe ? " --wipe" : "")"
+                    "repeat with: scripts/simulate --seeds 1 --from \(seed) --nodes \(nodes) --operations \(operations)\(flags)"
                 )
                 throw ExitCode(1)
             }

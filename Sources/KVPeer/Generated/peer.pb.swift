@@ -30,6 +30,9 @@ nonisolated enum WirePurpose: SwiftProtobuf.Enum, Swift.CaseIterable {
   typealias RawValue = Int
   case stream // = 0
   case bulk // = 1
+
+  /// A node that is to become a member asks what it must know; the connection ends with the answer.
+  case join // = 2
   case UNRECOGNIZED(Int)
 
   init() {
@@ -40,6 +43,7 @@ nonisolated enum WirePurpose: SwiftProtobuf.Enum, Swift.CaseIterable {
     switch rawValue {
     case 0: self = .stream
     case 1: self = .bulk
+    case 2: self = .join
     default: self = .UNRECOGNIZED(rawValue)
     }
   }
@@ -48,6 +52,7 @@ nonisolated enum WirePurpose: SwiftProtobuf.Enum, Swift.CaseIterable {
     switch self {
     case .stream: return 0
     case .bulk: return 1
+    case .join: return 2
     case .UNRECOGNIZED(let i): return i
     }
   }
@@ -56,6 +61,7 @@ nonisolated enum WirePurpose: SwiftProtobuf.Enum, Swift.CaseIterable {
   static let allCases: [WirePurpose] = [
     .stream,
     .bulk,
+    .join,
   ]
 
 }
@@ -105,6 +111,12 @@ nonisolated struct WireEnvelope: @unchecked Sendable {
   var messages: [WireMessage] {
     get {_storage._messages}
     set {_uniqueStorage()._messages = newValue}
+  }
+
+  /// Answers a hello of purpose join; its bytes (docs/formats/join.md) are the payload.
+  var joinBytes: UInt32 {
+    get {_storage._joinBytes}
+    set {_uniqueStorage()._joinBytes = newValue}
   }
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
@@ -158,6 +170,9 @@ nonisolated struct WireVerdict: Sendable {
 
   /// Where not admitted: why, and what to do.
   var reason: String = String()
+
+  /// The other side was a member and is one no more.
+  var isRemoved: Bool = false
 
   var unknownFields = SwiftProtobuf.UnknownStorage()
 
@@ -449,12 +464,12 @@ nonisolated struct WireSnapshotProgress: Sendable {
 fileprivate nonisolated let _protobuf_package = "kv.peer.v1"
 
 nonisolated extension WirePurpose: SwiftProtobuf._ProtoNameProviding {
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PURPOSE_STREAM\0\u{1}PURPOSE_BULK\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{2}\0PURPOSE_STREAM\0\u{1}PURPOSE_BULK\0\u{1}PURPOSE_JOIN\0")
 }
 
 nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Envelope"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}verdict\0\u{1}ping\0\u{1}goodbye\0\u{1}messages\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{1}hello\0\u{1}verdict\0\u{1}ping\0\u{1}goodbye\0\u{1}messages\0\u{3}join_bytes\0")
 
   fileprivate class _StorageClass {
     var _hello: WireHello? = nil
@@ -462,6 +477,7 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
     var _ping: WirePing? = nil
     var _goodbye: WireGoodbye? = nil
     var _messages: [WireMessage] = []
+    var _joinBytes: UInt32 = 0
 
       // This property is used as the initial default value for new instances of the type.
       // The type itself is protecting the reference to its storage via CoW semantics.
@@ -477,6 +493,7 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
       _ping = source._ping
       _goodbye = source._goodbye
       _messages = source._messages
+      _joinBytes = source._joinBytes
     }
   }
 
@@ -500,6 +517,7 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
         case 3: try { try decoder.decodeSingularMessageField(value: &_storage._ping) }()
         case 4: try { try decoder.decodeSingularMessageField(value: &_storage._goodbye) }()
         case 5: try { try decoder.decodeRepeatedMessageField(value: &_storage._messages) }()
+        case 6: try { try decoder.decodeSingularUInt32Field(value: &_storage._joinBytes) }()
         default: break
         }
       }
@@ -527,6 +545,9 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
       if !_storage._messages.isEmpty {
         try visitor.visitRepeatedMessageField(value: _storage._messages, fieldNumber: 5)
       }
+      if _storage._joinBytes != 0 {
+        try visitor.visitSingularUInt32Field(value: _storage._joinBytes, fieldNumber: 6)
+      }
     }
     try unknownFields.traverse(visitor: &visitor)
   }
@@ -541,6 +562,7 @@ nonisolated extension WireEnvelope: SwiftProtobuf.Message, SwiftProtobuf._Messag
         if _storage._ping != rhs_storage._ping {return false}
         if _storage._goodbye != rhs_storage._goodbye {return false}
         if _storage._messages != rhs_storage._messages {return false}
+        if _storage._joinBytes != rhs_storage._joinBytes {return false}
         return true
       }
       if !storagesAreEqual {return false}
@@ -632,7 +654,7 @@ nonisolated extension WireHello: SwiftProtobuf.Message, SwiftProtobuf._MessageIm
 
 nonisolated extension WireVerdict: SwiftProtobuf.Message, SwiftProtobuf._MessageImplementationBase, SwiftProtobuf._ProtoNameProviding {
   static let protoMessageName: String = _protobuf_package + ".Verdict"
-  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}is_admitted\0\u{1}reason\0")
+  static let _protobuf_nameMap = SwiftProtobuf._NameMap(bytecode: "\0\u{3}is_admitted\0\u{1}reason\0\u{3}is_removed\0")
 
   mutating func decodeMessage<D: SwiftProtobuf.Decoder>(decoder: inout D) throws {
     while let fieldNumber = try decoder.nextFieldNumber() {
@@ -642,6 +664,7 @@ nonisolated extension WireVerdict: SwiftProtobuf.Message, SwiftProtobuf._Message
       switch fieldNumber {
       case 1: try { try decoder.decodeSingularBoolField(value: &self.isAdmitted) }()
       case 2: try { try decoder.decodeSingularStringField(value: &self.reason) }()
+      case 3: try { try decoder.decodeSingularBoolField(value: &self.isRemoved) }()
       default: break
       }
     }
@@ -654,12 +677,16 @@ nonisolated extension WireVerdict: SwiftProtobuf.Message, SwiftProtobuf._Message
     if !self.reason.isEmpty {
       try visitor.visitSingularStringField(value: self.reason, fieldNumber: 2)
     }
+    if self.isRemoved != false {
+      try visitor.visitSingularBoolField(value: self.isRemoved, fieldNumber: 3)
+    }
     try unknownFields.traverse(visitor: &visitor)
   }
 
   static func ==(lhs: WireVerdict, rhs: WireVerdict) -> Bool {
     if lhs.isAdmitted != rhs.isAdmitted {return false}
     if lhs.reason != rhs.reason {return false}
+    if lhs.isRemoved != rhs.isRemoved {return false}
     if lhs.unknownFields != rhs.unknownFields {return false}
     return true
   }

@@ -3,6 +3,12 @@ import KVBase
 extension RaftCore {
     mutating func takeAppend(_ message: Message) throws(RaftError) {
         let previous = message.index
+        // On top of nothing, entries would make another configuration than the others have: only a snapshot brings one
+        // (RestoredState.founding). The leader takes a refusal at index 0 for that.
+        guard !tracker.configuration.replicas.isEmpty else {
+            refuseAppend(message, logTerm: 0, hint: 0)
+            return
+        }
         guard previous >= log.commit else {
             // Old news, perhaps a duplicate: say what is certain.
             acknowledge(through: log.commit, to: message.from)
@@ -11,18 +17,7 @@ extension RaftCore {
         guard log.term(at: previous) == message.logTerm || skipsPreviousCheck(previous) else {
             let end = min(previous, log.lastIndex)
             let hint = log.terms.highest(atMost: message.logTerm, through: end)
-            sendInTerm(
-                Message(
-                    .appendResponse,
-                    from: replica,
-                    to: message.from,
-                    term: term,
-                    logTerm: hint.term,
-                    index: previous,
-                    isRejected: true,
-                    rejectHint: hint.index
-                )
-            )
+            refuseAppend(message, logTerm: hint.term, hint: hint.index)
             return
         }
         // Entries that are here already are left alone: a late or repeated append must not cut off what a newer one brought.
@@ -39,6 +34,21 @@ extension RaftCore {
         let confirmed = previous + LogIndex(message.entries.count)
         log.commit(through: min(message.commit, confirmed))
         acknowledge(through: confirmed, to: message.from)
+    }
+
+    private mutating func refuseAppend(_ message: Message, logTerm: Term, hint: LogIndex) {
+        sendInTerm(
+            Message(
+                .appendResponse,
+                from: replica,
+                to: message.from,
+                term: term,
+                logTerm: logTerm,
+                index: message.index,
+                isRejected: true,
+                rejectHint: hint
+            )
+        )
     }
 
     private func skipsPreviousCheck(_ previous: LogIndex) -> Bool {

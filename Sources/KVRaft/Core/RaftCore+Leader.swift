@@ -100,6 +100,11 @@ extension RaftCore {
             if tracker[place].snapshotMessage?.index == message.index { reportSnapshotFailed(message.from) }
             return
         }
+        if message.index == 0, tracker[place].match == 0 {
+            // Every log agrees before its first entry: it knows nothing of the group and needs all of it.
+            askForSnapshot(place)
+            return
+        }
         // The follower's log holds nothing above the hint that this one could hold; what this log holds above the hint's term
         // the follower cannot hold. Both together skip a term for each probe.
         var hint = min(message.rejectHint, log.lastIndex)

@@ -15,7 +15,7 @@ extension RaftCore {
 
     mutating func askForSnapshot(_ place: Int) {
         // One that was not heard from may be gone for good: a snapshot is too dear to try.
-        guard tracker[place].isRecentlyActive else { return }
+        guard tracker[place].isRecentlyActive, log.applied > 0 else { return }
         let peer = tracker[place].replica
         tracker[place].becomeSnapshot(atLeast: log.applied)
         output.snapshotsToSend.append(SnapshotRequest(replica: peer, atLeast: log.applied))

@@ -78,8 +78,11 @@ extension GroupReplica {
     }
 
     private func applyConfiguration(_ entry: Entry) {
+        // After a restart the manifest may be ahead of what is applied again.
+        guard entry.index > store.state.membershipIndex else { return }
         do {
-            membership.configuration = try core.applyConfiguration(entry)
+            let newcomers = try GroupMembership.newcomers(ConfigurationChange(decoding: entry.payload).context)
+            membership = membership.changed(to: try core.applyConfiguration(entry), newcomers: newcomers)
         } catch {
             // Every replica refuses it alike and keeps what it has.
             return

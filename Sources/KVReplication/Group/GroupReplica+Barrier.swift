@@ -51,16 +51,6 @@ struct Barriers {
 }
 
 extension GroupReplica {
-    /// Whether a command to the controller is on its way in this term.
-    package var hasProposedControl: Bool { controlTerm == core.term }
-
-    /// Proposes a command to the controller, as leader of its group; one a term.
-    package func proposeControl(_ command: [UInt8]) {
-        guard core.role == .leader, stopReason == nil, (try? propose(.commands, command)) != nil else { return }
-        controlTerm = core.term
-        host.turnEnd.ask()
-    }
-
     /// Calls back on the home scheduler once this replica, leader or not, has applied everything that was committed when this was called;
     /// or with why not.
     package func barrier(_ completion: @escaping @Sendable (ServiceError?) -> Void) {

@@ -27,7 +27,9 @@ extension GroupReplica {
     ) {
         let folder = store.path(name)
         let index = core.applied
-        guard !isInstalling, stopReason == nil, let term = core.term(at: index) else {
+        // Where the membership is newer than what is applied, after a restart, a copy would say what is not true yet at its index.
+        guard !isInstalling, stopReason == nil, index >= store.state.membershipIndex, let term = core.term(at: index)
+        else {
             return completion(.failure(SnapshotReceiver.Refusal(reason: "the group has no state to copy now")))
         }
         let names = machine.tablets.map(\.name)

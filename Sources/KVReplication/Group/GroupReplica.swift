@@ -31,6 +31,9 @@ package final class GroupReplica: @unchecked Sendable {
     var core: RaftCore
     var effects = Effects()
     var membership: GroupMembership
+    /// On which nodes replicas live that this one hears from and that its configuration does not name yet.
+    private var strangers: [ReplicaID: NodeID] = [:]
+    private static let strangersMax = 64
     var proposals: Proposals
     var reads = PendingReads()
     var barriers = Barriers()
@@ -55,8 +58,8 @@ package final class GroupReplica: @unchecked Sendable {
     /// Whether nothing is proposed, since memtables wait for their flush.
     var isStorageBehind = false
     var isSweeping = false
-    /// The term in which a command to the controller was proposed.
-    var controlTerm: Term = 0
+    /// Where the newest command to the controller of the node's own accord stands.
+    var ownControl: (term: Term, index: LogIndex) = (0, 0)
     var sweptShards = 0
     /// The last piece had many expired keys: the same shard is next.
     var sweepFoundMany = false
@@ -112,7 +115,7 @@ package final class GroupReplica: @unchecked Sendable {
     package var isLeader: Bool { core.role == .leader && stopReason == nil }
 
     /// The node that leads, where known.
-    package var leaderNode: NodeID? { core.leader.flatMap { membership.node(of: $0) } }
+    package var leaderNode: NodeID? { core.leader.flatMap { membership.node(of: $0) ?? strangers[$0] } }
 
     // MARK: Inputs
 
@@ -129,8 +132,12 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     /// A message from another replica arrived.
-    package func receive(_ message: Message) {
+    package func receive(_ message: Message, from node: NodeID) {
         guard stopReason == nil, message.to == replica else { return }
+        // One whose joining is not applied here yet: it is to be answered.
+        if membership.node(of: message.from) == nil, strangers.count < Self.strangersMax {
+            strangers[message.from] = node
+        }
         for entry in message.entries where !entry.holdsChecksum(group: id) {
             // Damaged on the way or at the sender: as if it had been lost. The leader sends it again.
             damagedEntriesReceived += 1
@@ -237,6 +244,8 @@ package final class GroupReplica: @unchecked Sendable {
     private func propose() {
         // Flushes are behind: writes wait here, bounded, and not in the memtables.
         guard !isStorageBehind else { return }
+        // Leadership is being handed over: what waits goes with it, or is proposed here where that fails.
+        guard core.transferTarget == nil else { return }
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
             guard let filled = proposals.takeFilled() else { return }
             let payload = filled.entry.payload
@@ -301,7 +310,7 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     private func send(_ message: Message) {
-        guard let node = membership.node(of: message.to) else { return }
+        guard let node = membership.node(of: message.to) ?? strangers[message.to] else { return }
         host.outbox.add(.raft(id, message), to: node)
     }
 

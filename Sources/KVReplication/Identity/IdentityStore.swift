@@ -38,19 +38,22 @@ package final class IdentityStore: @unchecked Sendable {
     }
 
     /// Opens the identity of a data directory, or makes one with a new incarnation where the directory is new.
+    ///
+    /// `isJoined` is what a new one says of itself; a directory that joined is not held against the configuration's cluster.
     /// - Throws: `foreign` where it is another node's or cluster's; `damaged`; `file`. A directory that holds data but no identity is
     ///   `damaged`: it is never taken for a new one.
     package static func open(
         _ directory: String,
         cluster: ClusterID,
         node: NodeID,
+        isJoined: Bool = false,
         fileSystem: any FileSystem,
         workers: any WorkerPool,
         home: any Scheduler,
         randomness: any Randomness
     ) throws(Failure) -> IdentityStore {
         let path = directory + "/node.yaml"
-        let identity: NodeIdentity
+        var identity: NodeIdentity
         do {
             if fileSystem.exists(path) {
                 identity = try read(path, fileSystem)
@@ -63,6 +66,7 @@ package final class IdentityStore: @unchecked Sendable {
                     )
                 }
                 identity = NodeIdentity(cluster: cluster, node: node, incarnation: Incarnation(randomness.next() | 1))
+                identity.isJoined = isJoined
                 try fileSystem.replace(path, with: Array(identity.text.utf8))
             }
         } catch let failure as Failure {
@@ -78,7 +82,7 @@ package final class IdentityStore: @unchecked Sendable {
                     + " correct node.id or node.data_dir"
             )
         }
-        guard identity.cluster == cluster else {
+        guard identity.isJoined || identity.cluster == cluster else {
             throw .foreign(
                 "data directory \(directory) belongs to cluster \(identity.cluster), the configuration makes cluster \(cluster):"
                     + " cluster.name, cluster.shards and cluster.nodes must be what the cluster was created with, or"
@@ -90,6 +94,22 @@ package final class IdentityStore: @unchecked Sendable {
                 try fileSystem.replace(path, with: Array($0.text.utf8))
             }
         )
+    }
+
+    /// The identity that a data directory has, or nil where it has none.
+    /// - Throws: `damaged` or `file`.
+    package static func stored(in directory: String, _ fileSystem: any FileSystem) throws(Failure) -> NodeIdentity? {
+        let path = directory + "/node.yaml"
+        guard fileSystem.exists(path) else { return nil }
+        do {
+            return try read(path, fileSystem)
+        } catch let failure as Failure {
+            throw failure
+        } catch let error as FileError {
+            throw .file(error)
+        } catch {
+            throw .damaged("\(path): \(error)")
+        }
     }
 
     private static func read(_ path: String, _ fileSystem: any FileSystem) throws -> NodeIdentity {
@@ -110,6 +130,13 @@ package final class IdentityStore: @unchecked Sendable {
         completion: @escaping @Sendable ((any Error)?) -> Void
     ) {
         durable.change({ $0.peers[peer] = incarnation }, completion: completion)
+    }
+
+    /// Stores that the cluster removed this node.
+    ///
+    /// `completion` is called on the home scheduler after it is on stable storage.
+    package func markRemoved(completion: @escaping @Sendable ((any Error)?) -> Void) {
+        durable.change({ $0.isRemoved = true }, completion: completion)
     }
 
     /// Stores that every member met this incarnation.

@@ -7,6 +7,8 @@ package import KVBase
 ///     node: 1
 ///     incarnation: 16 hexadecimal digits
 ///     formed: true                      whether every member met this incarnation
+///     joined: true                      where the node joined a cluster that existed; else the line is absent
+///     removed: true                     where the node was told that it was removed; else the line is absent
 ///     peer.2: 16 hexadecimal digits     the incarnation of each peer that was met
 ///     checksum: 8 hexadecimal digits    CRC32C of all lines before
 package struct NodeIdentity: Equatable, Sendable {
@@ -21,6 +23,10 @@ package struct NodeIdentity: Equatable, Sendable {
     package var incarnation: Incarnation
     /// Whether every member of the cluster met this incarnation, so that the node may vote and acknowledge.
     package var isFormed = false
+    /// Whether it joined a cluster that existed, so that its configuration does not say which.
+    package var isJoined = false
+    /// Whether the cluster removed it: this life of the directory takes no part in it again.
+    package var isRemoved = false
     /// The incarnations of the peers that were met.
     package var peers: [NodeID: Incarnation] = [:]
 
@@ -41,6 +47,8 @@ package struct NodeIdentity: Equatable, Sendable {
     package var text: String {
         var text =
             "format: \(Self.format)\ncluster: \(cluster)\nnode: \(node)\nincarnation: \(incarnation)\nformed: \(isFormed)\n"
+        if isJoined { text += "joined: true\n" }
+        if isRemoved { text += "removed: true\n" }
         for (peer, incarnation) in peers.sorted(by: { $0.key < $1.key }) { text += "peer.\(peer): \(incarnation)\n" }
         return text + "checksum: \(Self.checksum(text))\n"
     }
@@ -75,11 +83,22 @@ package struct NodeIdentity: Equatable, Sendable {
         else { throw Malformed(description: "cluster, node, incarnation or formed is missing or wrong") }
         self.init(cluster: cluster, node: NodeID(node), incarnation: incarnation)
         isFormed = formed
+        isJoined = try Self.takeFlag("joined", &values)
+        isRemoved = try Self.takeFlag("removed", &values)
         for (key, value) in values.sorted(by: { $0.key < $1.key }) {
             guard key.hasPrefix("peer."), let peer = UInt64(key.dropFirst(5)), let life = Incarnation(value) else {
                 throw Malformed(description: "unknown line '\(key): \(value)'")
             }
             peers[NodeID(peer)] = life
+        }
+    }
+
+    /// A line that is there only where it is true.
+    private static func takeFlag(_ key: String, _ values: inout [String: String]) throws(Malformed) -> Bool {
+        switch values.removeValue(forKey: key) {
+        case nil: return false
+        case "true": return true
+        case let other?: throw Malformed(description: "'\(key): \(other)' is not '\(key): true'")
         }
     }
 

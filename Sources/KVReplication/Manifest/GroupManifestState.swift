@@ -13,6 +13,7 @@ package import KVBase
 ///     10  dropped shard, once for each           varint shard · varint epoch · varint index
 ///     12  highest epoch seen, once for each      varint shard · varint epoch
 ///     14  installed                             varint index
+///     16  own replica, where not 0              varint replica
 package struct GroupManifestState: Equatable, Sendable {
     /// A tablet's directory.
     package struct TabletName: Hashable, Sendable {
@@ -52,6 +53,8 @@ package struct GroupManifestState: Equatable, Sendable {
     package var cutTerm: Term = 0
     /// The index of the snapshot that was installed last: a log that ends before it is not lost but void.
     package var installedIndex: LogIndex = 0
+    /// This node's replica, where it is not the one that the first membership puts on this node; else 0.
+    package var replica: UInt64 = 0
     /// The live tablets; other directories are left-overs.
     package var tablets: [TabletName] = []
     /// The number of the next tablet.
@@ -72,6 +75,7 @@ package struct GroupManifestState: Equatable, Sendable {
         static let dropped: UInt64 = 10
         static let highestEpoch: UInt64 = 12
         static let installed: UInt64 = 14
+        static let replica: UInt64 = 16
     }
 
     /// The record's bytes.
@@ -96,6 +100,7 @@ package struct GroupManifestState: Equatable, Sendable {
             field(Tag.highestEpoch, [UInt64(shard.rawValue), epoch.rawValue])
         }
         field(Tag.installed, [installedIndex])
+        if replica != 0 { field(Tag.replica, [replica]) }
         return bytes
     }
 
@@ -129,6 +134,7 @@ package struct GroupManifestState: Equatable, Sendable {
                     index: try field.readVarint()
                 )
             case Tag.installed: installedIndex = try field.readVarint()
+            case Tag.replica: replica = try field.readVarint()
             case Tag.highestEpoch: highestEpoch[try Self.shard(&field)] = Epoch(try field.readVarint())
             default:
                 guard tag % 2 == 1 else {

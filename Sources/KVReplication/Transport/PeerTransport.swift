@@ -11,6 +11,12 @@ package protocol PeerTransport: AnyObject, Sendable {
     func send(_ messages: [PeerMessage], to node: NodeID) -> Bool
     /// Whether a connection to the node stands and the handshake is done.
     func isConnected(_ node: NodeID) -> Bool
+    /// Keeps a connection to a node at `host:port` from now on; where it has one, the address counts from the next attempt.
+    func setPeer(_ node: NodeID, address: String)
+    /// Closes every connection to a node and dials it no more.
+    func removePeer(_ node: NodeID)
+    /// Every node that it keeps connections to.
+    var peers: [NodeID] { get }
 }
 
 /// Hears from other nodes.
@@ -22,6 +28,10 @@ package protocol PeerReceiver: AnyObject, Sendable {
     /// Whether the node that says this may talk to us; durable knowledge is the receiver's business. A refusal is sent to the
     /// peer as text and logged at both ends. `completion` is called on the home scheduler, perhaps after a sync.
     func admit(_ hello: PeerHello, completion: @escaping @Sendable (PeerVerdict) -> Void)
+    /// What a node that wants to become a member must know; `completion` is called on the home scheduler.
+    func join(_ hello: PeerHello, completion: @escaping @Sendable (JoinAnswer) -> Void)
+    /// A peer says that this node was removed from the cluster.
+    func peerSaysRemoved(_ node: NodeID, reason: String)
     /// A connection stands, both sides admitted each other.
     func peerConnected(_ hello: PeerHello)
     /// The last connection to a node went away. `closedByPeer`: its end was closed (the process died or stopped), not a time-out or
@@ -73,4 +83,6 @@ package enum PeerVerdict: Sendable, Equatable {
     case admitted
     /// Why not, and what to do about it.
     case refused(String)
+    /// It was a member and is one no more.
+    case removed(String)
 }

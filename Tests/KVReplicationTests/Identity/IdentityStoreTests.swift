@@ -21,6 +21,15 @@ struct IdentityStoreTests {
         #expect(try NodeIdentity(parsing: Array(identity.text.utf8)) == identity)
     }
 
+    @Test func `a directory that joined is not held against the configuration, and remembers that it was removed`()
+        throws
+    {
+        var identity = NodeIdentity(cluster: Self.cluster, node: NodeID(3), incarnation: Incarnation(0xfeed))
+        identity.isJoined = true
+        identity.isRemoved = true
+        #expect(try NodeIdentity(parsing: Array(identity.text.utf8)) == identity)
+    }
+
     @Test func `any changed byte of the text is refused`() throws {
         var identity = NodeIdentity(cluster: Self.cluster, node: NodeID(3), incarnation: Incarnation(0xfeed))
         identity.peers = [NodeID(1): Incarnation(5)]

@@ -1,0 +1,271 @@
+import Foundation
+
+/// Who belongs to the cluster, as one node knows it.
+public struct ClusterMembers: Sendable, Equatable, Codable {
+    /// A host.
+    public struct Member: Sendable, Equatable, Codable {
+        /// The host's id.
+        public var id: String
+        /// The life of its data directory, once it was heard from.
+        public var incarnation: String?
+        /// `voter` or `learner`, as it is to be.
+        public var role: String
+        /// `steady`, `awaited`, `catching_up` or `leaving`.
+        public var state: String
+        /// Whether the node that says this is connected to it, or is it.
+        public var isReachable: Bool
+        /// Its addresses by edge, and `peer`.
+        public var addresses: [String: String]
+        /// Its part in each group.
+        public var replicas: [Replica]
+
+        /// Reads what is there; a missing member has its empty value.
+        public init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: MemberName.self)
+            id = container.text("id") ?? ""
+            incarnation = container.text("incarnation")
+            role = container.text("role") ?? ""
+            state = container.text("state") ?? ""
+            isReachable = container.flag("reachable")
+            let addresses = try container.decodeIfPresent([String: LooseText].self, forKey: MemberName("addresses"))
+            self.addresses = (addresses ?? [:]).mapValues(\.text)
+            replicas = try container.list("replicas")
+        }
+
+        /// Whether nothing is under way.
+        public var isSteady: Bool { state == "steady" }
+    }
+
+    /// A member's part in a group.
+    public struct Replica: Sendable, Equatable, Codable {
+        /// The group.
+        public var group: String
+        /// The replica's id in it.
+        public var replica: String
+        /// `voter`, `learner`, `outgoing` or `planned`.
+        public var role: String
+        /// How many entries it is behind, where the node that says this knows it.
+        public var lag: UInt64?
+
+        /// Reads what is there; a missing member has its empty value.
+        public init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: MemberName.self)
+            group = container.text("group") ?? ""
+            replica = container.text("replica") ?? ""
+            role = container.text("role") ?? ""
+            lag = container.text("lag").flatMap { UInt64($0) }
+        }
+    }
+
+    /// The cluster.
+    public var cluster: String
+    /// The node that takes changes, where known.
+    public var leader: String?
+    /// Its members by id.
+    public var members: [Member]
+
+    /// Reads what is there; a missing member has its empty value.
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: MemberName.self)
+        cluster = container.text("cluster") ?? ""
+        leader = container.text("leader")
+        members = try container.list("members")
+    }
+}
+
+/// A group's leadership that was handed over, or was to be.
+public struct LeadershipTransfer: Sendable, Equatable, Codable {
+    /// The group.
+    public var group: String
+    /// Who was asked to lead.
+    public var target: String
+    /// Who leads now, as far as the node knows that handed over.
+    public var leader: String?
+}
+
+extension KVClient {
+    /// Who belongs to the cluster, as the node knows it that takes changes, or else any that answers.
+    /// - Throws: `ClientError` where no node answers before the request timeout.
+    public func members() async throws(ClientError) -> ClusterMembers {
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        let (any, endpoint) = try await askAny("/admin/v1/members", until: deadline)
+        let known: ClusterMembers = try Self.decode(any, endpoint)
+        guard let leader = known.members.first(where: { $0.id == known.leader }),
+            let address = leader.addresses["http"].flatMap({ Endpoint($0) }), address != endpoint
+        else { return known }
+        // What the leader does not tell is told by the other well enough.
+        guard let better = try? await http.fetch("/admin/v1/members", from: address, within: left(deadline)),
+            let members: ClusterMembers = try? Self.decode(better, address)
+        else { return known }
+        return members
+    }
+
+    /// Adds a host that its peers reach at `peerAddress`; it is a voter once it has caught up, unless it is to stay a learner.
+    ///
+    /// Returns when the change is written down. The same again is no error.
+    /// - Throws: `ClientError`; `.httpStatus(409, …)` where the change does not go with how things stand.
+    public func addMember(_ id: String, peerAddress: String, staysLearner: Bool = false) async throws(ClientError) {
+        let body = ["id": id, "peer": peerAddress, "role": staysLearner ? "learner" : "voter"]
+        try await change("POST", "/admin/v1/members", body)
+    }
+
+    /// Makes a learner a voter.
+    /// - Throws: `ClientError`; `.httpStatus(404, …)` where there is no such member.
+    public func promoteMember(_ id: String) async throws(ClientError) {
+        try await change("POST", "/admin/v1/members/\(Self.pathPart(id))/promote", [:])
+    }
+
+    /// Takes a host out of the cluster.
+    /// - Throws: `ClientError`; `.httpStatus(409, …)` where no majority would be left.
+    public func removeMember(_ id: String) async throws(ClientError) {
+        try await change("DELETE", "/admin/v1/members/\(Self.pathPart(id))", nil)
+    }
+
+    /// Puts a host in another's place in one step; the same id where the host lost its data.
+    /// - Throws: `ClientError`.
+    public func replaceMember(_ old: String, by new: String, peerAddress: String) async throws(ClientError) {
+        try await change("POST", "/admin/v1/members/\(Self.pathPart(old))/replace", ["by": new, "peer": peerAddress])
+    }
+
+    /// Hands over the leadership of a group (of all, unless named) to a node, or to whoever is best placed.
+    /// - Throws: `ClientError` of the first group that could not be handed over.
+    public func transferLeadership(
+        of group: String? = nil,
+        to node: String? = nil
+    ) async throws(ClientError)
+        -> [LeadershipTransfer]
+    {
+        struct Body: Decodable {
+            let transfers: [LeadershipTransfer]
+        }
+        var asked: [String: String] = [:]
+        asked["group"] = group
+        asked["to"] = node
+        var transfers: [LeadershipTransfer] = []
+        let statuses = await status().compactMap { answer in
+            (try? answer.result.get()).map { (answer.endpoint, $0) }
+        }
+        guard !statuses.isEmpty else { throw .cannotConnect("no node answers") }
+        for (endpoint, status) in statuses {
+            let leads = status.groups.contains { $0.role == "leader" && (group == nil || $0.id == group) }
+            guard leads, status.node != node else { continue }
+            let answer = try await http.send(
+                "POST",
+                "/admin/v1/leadership",
+                Self.encode(asked),
+                to: endpoint,
+                within: configuration.requestTimeout
+            )
+            let body: Body = try Self.decode(answer, endpoint)
+            transfers += body.transfers
+        }
+        return transfers
+    }
+
+    /// Stops a node gracefully; `force` also where the others are no majority.
+    /// - Throws: `ClientError`; `.httpStatus(409, …)` where the others are no majority.
+    public func stopNode(_ id: String, force: Bool = false) async throws(ClientError) {
+        let known = try await members()
+        guard let member = known.members.first(where: { $0.id == id }) else {
+            throw .httpStatus(404, message: "not_found: node \(id) is no member")
+        }
+        guard let endpoint = member.addresses["http"].flatMap({ Endpoint($0) }) else {
+            throw .unavailable("node \(id) has announced no HTTP address")
+        }
+        let answer = try await http.send(
+            "POST",
+            "/admin/v1/stop",
+            Array((force ? "{\"force\":true}" : "{}").utf8),
+            to: endpoint,
+            within: configuration.requestTimeout
+        )
+        guard (200..<300).contains(answer.status) else {
+            throw .httpStatus(answer.status, message: HTTPAccess.message(answer))
+        }
+    }
+
+    // MARK: Finding who takes changes
+
+    /// Sends a change to the leader of group 0: to one node after the other until one takes it, again and again until the
+    /// request timeout.
+    ///
+    /// A change that was sent twice is the same change.
+    private func change(_ method: String, _ path: String, _ body: [String: String]?) async throws(ClientError) {
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        let bytes = body.map(Self.encode)
+        var last: ClientError = .invalidArgument("no HTTP endpoint was given")
+        var backOff = BackOff(from: .milliseconds(20), to: .milliseconds(300))
+        while ContinuousClock.now < deadline {
+            for endpoint in await adminEndpoints() {
+                do throws(ClientError) {
+                    let answer = try await http.send(method, path, bytes, to: endpoint, within: left(deadline))
+                    if (200..<300).contains(answer.status) { return }
+                    last = .httpStatus(answer.status, message: HTTPAccess.message(answer))
+                    // 503: not this one, or nobody yet; 504: perhaps done, and the same again is no error.
+                    guard [429, 502, 503, 504].contains(answer.status) else { throw last }
+                } catch {
+                    switch error {
+                    case .cannotConnect, .connectionLost, .timedOut: last = error
+                    case .httpStatus(503, _), .httpStatus(504, _), .httpStatus(429, _), .httpStatus(502, _):
+                        last = error
+                    default: throw error
+                    }
+                }
+            }
+            do {
+                try await Task.sleep(for: min(backOff.next(), left(deadline)))
+            } catch {
+                throw .closed
+            }
+        }
+        throw last
+    }
+
+    /// The endpoints that were given, and those of members that they name, the leader of group 0 first.
+    private func adminEndpoints() async -> [Endpoint] {
+        let given = configuration.httpEndpoints
+        for endpoint in given {
+            // One that does not answer is passed over; another may.
+            guard let answer = try? await http.fetch("/admin/v1/members", from: endpoint, within: .seconds(1)),
+                let known: ClusterMembers = try? Self.decode(answer, endpoint)
+            else { continue }
+            let leaders = known.members.filter { $0.id == known.leader }
+            let named = (leaders + known.members).compactMap { $0.addresses["http"].flatMap { Endpoint($0) } }
+            var all: [Endpoint] = []
+            for endpoint in named + given where !all.contains(endpoint) { all.append(endpoint) }
+            return all
+        }
+        return given
+    }
+
+    private func askAny(
+        _ path: String,
+        until deadline: ContinuousClock.Instant
+    ) async throws(ClientError)
+        -> (HTTPAccess.Answer, Endpoint)
+    {
+        var last: ClientError = .invalidArgument("no HTTP endpoint was given")
+        for endpoint in configuration.httpEndpoints {
+            do throws(ClientError) {
+                let limit = min(left(deadline), configuration.connectTimeout * 2)
+                let answer = try await http.fetch(path, from: endpoint, within: limit)
+                if answer.status == 200 { return (answer, endpoint) }
+                last = .httpStatus(answer.status, message: HTTPAccess.message(answer))
+            } catch {
+                last = error
+            }
+        }
+        throw last
+    }
+
+    private func left(_ deadline: ContinuousClock.Instant) -> Duration {
+        max(.milliseconds(1), deadline - ContinuousClock.now)
+    }
+
+    private static func pathPart(_ id: String) -> String { HTTPAccess.percentEncoded(Array(id.utf8)) }
+
+    private static func encode(_ body: [String: String]) -> [UInt8] {
+        // Text by text can always be encoded; an empty body would only be refused.
+        (try? JSONEncoder().encode(body)).map { Array($0) } ?? []
+    }
+}
