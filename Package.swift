@@ -171,7 +171,7 @@ let modules: [Module] = [
     Module(
         "kvctl",
         .executable,
-        ["KVBase", "KVClient", "KVConfiguration"],
+        ["KVBase", "KVClient", "KVConfiguration", "KVEnvironment", "KVPosix", "KVInspection", "KVBackup"],
         arguments + [("TextTable", "TextTable")]
     ),
 
@@ -180,6 +180,12 @@ let modules: [Module] = [
         "KVInspection",
         .library,
         ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+    ),
+    // Backups: their folders, checking and restoring them.
+    Module(
+        "KVBackup",
+        .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVInspection"]
     ),
     Module(
         "sstdump",

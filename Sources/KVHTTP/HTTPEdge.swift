@@ -12,6 +12,7 @@ struct HTTPEdge: HTTPResponder {
 
     let service: any KeyValueService
     let admin: (any AdminService)?
+    let backup: (any BackupService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
@@ -21,12 +22,14 @@ struct HTTPEdge: HTTPResponder {
     init(
         _ service: any KeyValueService,
         admin: (any AdminService)? = nil,
+        backup: (any BackupService)? = nil,
         _ settings: HTTPSettings,
         _ registry: MetricRegistry,
         _ logger: Logger
     ) {
         self.service = service
         self.admin = admin
+        self.backup = backup
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -81,6 +84,10 @@ struct HTTPEdge: HTTPResponder {
             endpoint = found
             return try await administer(found, request, context, target)
         }
+        if let found = backupEndpoint(path) {
+            endpoint = found
+            return try await backUp(found, method, target)
+        }
         if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
@@ -110,7 +117,8 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .members, .member, .leadership, .stop, .unknown, .logLevel, .slowRequests:
+        case .key, .increment, .members, .member, .leadership, .stop, .unknown, .logLevel, .slowRequests, .snapshots,
+            .snapshot, .log:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

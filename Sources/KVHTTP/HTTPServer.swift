@@ -23,6 +23,7 @@ package struct HTTPServer: Service {
     package init(
         service: any KeyValueService,
         admin: (any AdminService)? = nil,
+        backup: (any BackupService)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -31,7 +32,7 @@ package struct HTTPServer: Service {
         logger: Logger,
         onListening: @escaping @Sendable (SocketAddress) -> Void = { _ in }
     ) {
-        edge = HTTPEdge(service, admin: admin, settings, metrics, logger)
+        edge = HTTPEdge(service, admin: admin, backup: backup, settings, metrics, logger)
         self.settings = settings
         self.group = group
         self.host = host

@@ -53,6 +53,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var isStopping = false
     /// Whether what was taken is answered, or given up, and the groups end.
     private var isClosing = false
+    /// Snapshots that are held for backups.
+    var backups = OpenBackups()
     /// What an operator should look at, by a name that clears it.
     var alarms: [String: String] = [:]
     /// What the host watches for.
@@ -181,6 +183,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// What is seen to now and then: logs that grow past their bound, jobs that failed and are due again.
     private func maintain() {
         logSlowRequests()
+        expireBackups()
         for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
         for group in sortedGroups {
             group.noteFlushes()

@@ -56,6 +56,7 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
         HTTPServer(
             service: node,
             admin: node,
+            backup: node,
             settings: configuration.httpSettings,
             metrics: metrics,
             on: group,
