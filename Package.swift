@@ -253,6 +253,14 @@ let modules: [Module] = [
             "KVSimulation", "KVPosix",
         ]
     ),
+    Module(
+        "KVBackupTests",
+        .test,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVInspection",
+            "KVBackup", "KVSimulation",
+        ]
+    ),
     Module("KVRaftTests", .test, ["KVBase", "KVRaft"]),
     Module("KVShardingTests", .test, ["KVBase", "KVSharding"]),
     Module("KVServiceTests", .test, ["KVBase", "KVService"]),

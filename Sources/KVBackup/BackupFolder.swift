@@ -70,8 +70,11 @@ package struct BackupFolder: Sendable {
         for (name, file) in manifest.files {
             do throws(BackupError) {
                 let (size, checksum) = try read(path + "/" + name) { progress(UInt64($0.count)) }
-                if size != file.size { findings.append("\(name) has \(size) bytes, \(file.size) expected") }
-                else if checksum != file.crc32c { findings.append("\(name) is not what was backed up") }
+                if size != file.size {
+                    findings.append("\(name) has \(size) bytes, \(file.size) expected")
+                } else if checksum != file.crc32c {
+                    findings.append("\(name) is not what was backed up")
+                }
             } catch { findings.append("\(error)") }
         }
         guard findings.isEmpty else { return findings }
@@ -88,7 +91,10 @@ package struct BackupFolder: Sendable {
     }
 
     /// Reads a file to its end; its size and checksum.
-    func read(_ file: String, _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void) throws(BackupError)
+    func read(
+        _ file: String,
+        _ body: (UnsafeRawBufferPointer) throws(FileError) -> Void
+    ) throws(BackupError)
         -> (size: UInt64, checksum: UInt32)
     {
         do throws(FileError) {

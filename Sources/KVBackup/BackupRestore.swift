@@ -57,13 +57,19 @@ package struct BackupRestore {
         }
         let manifest = try backup.manifest()
         guard ClusterID(manifest.cluster) != plan.cluster else {
-            throw BackupError(.usage, "the plan names the cluster that the backup is of: a restored one needs an id of its own")
+            throw BackupError(
+                .usage,
+                "the plan names the cluster that the backup is of: a restored one needs an id of its own"
+            )
         }
         guard manifest.groups.count == 1, let group = manifest.groups.first else {
             throw BackupError(.usage, "the backup has \(manifest.groups.count) groups; this version restores one")
         }
         if let tablet = group.tablets.first(where: { $0.epoch != Self.firstEpoch.rawValue }) {
-            throw BackupError(.usage, "shard \(tablet.shard) has epoch \(tablet.epoch): this version does not restore moved shards")
+            throw BackupError(
+                .usage,
+                "shard \(tablet.shard) has epoch \(tablet.epoch): this version does not restore moved shards"
+            )
         }
         let target = try target(of: end, group)
         do throws(FileError) {
@@ -93,9 +99,15 @@ package struct BackupRestore {
         let time = group.tablets.map(\.loggedTimeMs).max() ?? 0
         switch end {
         case .index(let index) where index < group.index:
-            throw BackupError(.usage, "the backup holds index \(group.index) already: restore an older one for \(index)")
+            throw BackupError(
+                .usage,
+                "the backup holds index \(group.index) already: restore an older one for \(index)"
+            )
         case .time(let wanted) where wanted < time:
-            throw BackupError(.usage, "the backup holds entries of time \(time) already: restore an older one for \(wanted)")
+            throw BackupError(
+                .usage,
+                "the backup holds entries of time \(time) already: restore an older one for \(wanted)"
+            )
         default: break
         }
         let log = RetainedLog(backup, group.group)
@@ -215,7 +227,10 @@ package struct BackupRestore {
                 guard entry.index <= target.index else { return false }
                 guard entry.kind == .commands else { return true }
                 do throws(ApplyError) { try replay.apply(entry) } catch {
-                    throw BackupError(.damage, "entry \(entry.index) cannot be applied to shard \(tablet.shard): \(error)")
+                    throw BackupError(
+                        .damage,
+                        "entry \(entry.index) cannot be applied to shard \(tablet.shard): \(error)"
+                    )
                 }
                 return true
             }

@@ -127,7 +127,11 @@ package struct RetainedLog {
         return entries
     }
 
-    private static func follow(_ entries: [Entry], _ group: GroupID, after last: LogIndex) throws(BackupError)
+    private static func follow(
+        _ entries: [Entry],
+        _ group: GroupID,
+        after last: LogIndex
+    ) throws(BackupError)
         -> LogIndex
     {
         var last = last

@@ -57,7 +57,8 @@ extension Node: BackupService {
             guard !isStopping else { return completion(.failure(stoppingError)) }
             let owners = sortedGroups.filter { $0.id != .controller }
             if fence, let other = owners.first(where: { !$0.isLeader || !$0.isLevel }) {
-                let text = "a fenced snapshot is made by the leader of every group; node \(settings.node) does not lead group \(other.id)"
+                let text =
+                    "a fenced snapshot is made by the leader of every group; node \(settings.node) does not lead group \(other.id)"
                 return completion(.failure(ServiceError(.notLeader, text, leader: other.leaderNode)))
             }
             guard backups.hasRoom else {
@@ -150,7 +151,8 @@ extension Node: BackupService {
                 return completion(.failure(ServiceError(.badRequest, "'\(path)' is no file of a snapshot")))
             }
             guard let folder = backups.folder(id, GroupID(group), now: clock.monotonicNanoseconds) else {
-                let text = "node \(settings.node) holds no snapshot \(id) of group \(group): it was ended, or not read for long"
+                let text =
+                    "node \(settings.node) holds no snapshot \(id) of group \(group): it was ended, or not read for long"
                 return completion(.failure(ServiceError(.notFound, text)))
             }
             let (fileSystem, file) = (environment.fileSystem, "\(folder)/\(shard)/\(parts[2])")
@@ -218,7 +220,8 @@ extension Node: BackupService {
                 case .success(let page):
                     completion(.success(LogPage(last: page.last, applied: applied, bytes: page.bytes)))
                 case .failure(.unavailable(let index)):
-                    let text = "the log of group \(group) no longer holds index \(index): take a new snapshot; log.retain says how much is kept"
+                    let text =
+                        "the log of group \(group) no longer holds index \(index): take a new snapshot; log.retain says how much is kept"
                     completion(.failure(ServiceError(.notFound, text)))
                 case .failure(let error):
                     completion(.failure(ServiceError(.corruption, "the log of group \(group): \(error)")))

@@ -147,6 +147,17 @@ package final class Node: KeyValueService, @unchecked Sendable {
             )
         )
         syncPeers()
+        snapshots.onAbandoned = { [weak self] group, node, reason in
+            self?.alarms["snapshot-\(group)-\(node)"] = reason.map {
+                "the snapshot of group \(group) for node \(node) was given up: \($0). Raise it, or peer.bulk_bytes_per_second, or lower the load"
+            }
+            if let reason {
+                self?.log.error(
+                    "a snapshot was given up",
+                    metadata: ["group": "\(group)", "node": "\(node)", "reason": "\(reason)"]
+                )
+            }
+        }
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -184,6 +195,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private func maintain() {
         logSlowRequests()
         expireBackups()
+        host.log.dropExpired()
         for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
         for group in sortedGroups {
             group.noteFlushes()

@@ -64,7 +64,7 @@ struct Layer {
             foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "Glibc"])
         ),
         "kvctl": Layer(
-            ["KVBase", "KVClient", "KVConfiguration"],
+            ["KVBase", "KVClient", "KVConfiguration", "KVEnvironment", "KVPosix", "KVInspection", "KVBackup"],
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
@@ -76,6 +76,11 @@ struct Layer {
         // docs/decisions/0013-the-tools-read-what-the-node-writes.md
         "KVInspection": Layer(
             ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+        ),
+        // Foundation: the manifest is JSON.
+        "KVBackup": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVInspection"],
+            foreign: ["Foundation"]
         ),
         // Glibc: standard output and the exit code.
         "sstdump": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),

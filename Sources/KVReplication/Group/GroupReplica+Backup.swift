@@ -1,7 +1,7 @@
 package import KVBase
 package import KVEnvironment
 import KVRaft
-import KVStorage
+package import KVStorage
 
 /// A group's tablets at one index, in a folder beside them, for a backup to read.
 package struct BackupCheckpoint: Sendable {
