@@ -14,7 +14,8 @@ struct KVCtl: AsyncParsableCommand {
         subcommands: [
             StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
             ScanCommand.self,
-            ImportCommand.self, ExportCommand.self, SnapshotCommand.self, DigestCommand.self, MemberCommand.self, AlarmCommand.self,
+            ImportCommand.self, ExportCommand.self, SnapshotCommand.self, DigestCommand.self, MemberCommand.self,
+            AlarmCommand.self,
             LogLevelCommand.self, SlowCommand.self,
         ]
     )
