@@ -1,4 +1,4 @@
-package import KVBase
+import KVBase
 package import KVEnvironment
 import KVStorage
 

@@ -1,6 +1,5 @@
 import Foundation
-package import KVBase
-package import KVEnvironment
+import KVBase
 
 /// What a backup consists of: `manifest.json` in its folder, written last. docs/formats/backup.md
 package struct BackupManifest: Codable, Equatable, Sendable {

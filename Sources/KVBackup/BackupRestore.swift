@@ -1,5 +1,5 @@
 package import KVBase
-package import KVEnvironment
+import KVEnvironment
 package import KVInspection
 import KVLog
 import KVRaft
@@ -118,7 +118,8 @@ package struct BackupRestore {
             case .committed: break
             }
             target = LogCut(index: entry.index, term: entry.term)
-            return true
+            // What comes behind the index that was asked for is nobody's business, a gap there neither.
+            return end != .index(entry.index)
         }
         if case .index(let index) = end, target.index < index {
             throw BackupError(

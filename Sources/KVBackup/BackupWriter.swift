@@ -1,4 +1,4 @@
-package import KVBase
+import KVBase
 package import KVEnvironment
 
 /// Writes a backup, file by file, into a folder that gets its name when all of it is on stable storage.
@@ -133,6 +133,7 @@ package struct BackupWriter {
             let path = repository.path + "/" + name
             try fileSystem.rename(folder.path, to: path)
             try fileSystem.synchronizeDirectory(repository.path)
+            try fileSystem.synchronizeDirectory(parentDirectory(of: repository.path))
             return path
         } catch { throw BackupError(.file, "\(error)") }
     }

@@ -33,6 +33,7 @@ package struct RetainedLog {
             if folder.fileSystem.exists(partial) { try folder.fileSystem.remove(partial) }
             let writer = try LogWriter.create(folder.fileSystem, path: partial)
             for page in pages { _ = try writer.append(.raftEntries, page) }
+            try writer.sync()
             try writer.close()
             try folder.fileSystem.rename(partial, to: path)
             try folder.fileSystem.synchronizeDirectory(directory)
@@ -94,7 +95,7 @@ package struct RetainedLog {
             }
             if let failure { throw failure }
             // It was closed when it was made: an end that is torn is damage as any other.
-            guard contents.verdict == .clean else { throw BackupError(.damage, "\(path): \(contents.verdict)") }
+            guard case .cleanEnd(_, isClosed: true) = contents.verdict else { throw BackupError(.damage, "\(path): \(contents.verdict)") }
         }
     }
 

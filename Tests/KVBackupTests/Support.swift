@@ -163,11 +163,12 @@ struct SavedBackup {
         guard let identity = try IdentityStore.stored(in: directory, disk) else { return nil }
         precondition(identity.isFormed)
         let report = GroupManifestInspection.read(disk, directory + "/groups/1")
-        guard report.findings.isEmpty, let state = report.state else { return [] }
+        guard report.findings.isEmpty, let state = report.state else { return Set(report.findings.map { "\($0)" }) }
         var found: Set<String> = []
         for name in state.tablets {
             let path = directory + "/groups/1/" + name.directory
-            guard TabletInspection.verify(disk, path).findings.isEmpty else { return [] }
+            let findings = TabletInspection.verify(disk, path).findings
+            guard findings.isEmpty else { return Set(findings.map { "\($0)" }) }
             let offline = try OfflineTablet(environment, directory: path, mark: TabletMark(), creates: false)
             for index in 1...Self.last {
                 let key = [TabletRows.userPrefix] + Array("k\(index)".utf8)

@@ -1,5 +1,5 @@
 package import KVEnvironment
-import KVStorage
+package import KVStorage
 
 /// What a tool that makes a tablet takes from its host.
 package struct ToolEnvironment {
