@@ -24,6 +24,7 @@ package struct RetainedLog {
     /// - Parameters:
     ///   - first: The index after the last that is there.
     ///   - pages: The payloads of records with entries, in order.
+    /// - Throws: `file`.
     package func append(from first: LogIndex, _ pages: [[UInt8]]) throws(BackupError) {
         guard !pages.isEmpty else { return }
         let path = directory + "/\(group)-\(first).log"
@@ -95,7 +96,9 @@ package struct RetainedLog {
             }
             if let failure { throw failure }
             // It was closed when it was made: an end that is torn is damage as any other.
-            guard case .cleanEnd(_, isClosed: true) = contents.verdict else { throw BackupError(.damage, "\(path): \(contents.verdict)") }
+            guard case .cleanEnd(_, isClosed: true) = contents.verdict else {
+                throw BackupError(.damage, "\(path): \(contents.verdict)")
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-import KVBase
+package import KVBase
 import KVEnvironment
 import KVReplication
 package import KVService

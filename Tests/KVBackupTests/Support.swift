@@ -19,12 +19,14 @@ struct SavedBackup {
     static let last: LogIndex = 16
 
     let disk: SimulatedFileSystem
+    /// One for all: tables that drew the same uid would be taken for one another.
+    let randomness: SeededRandomness
 
     var environment: ToolEnvironment {
         ToolEnvironment(
             fileSystem: disk,
             clock: SimulatedClock(SimulatedWorld(seed: 1)),
-            randomness: SeededRandomness(seed: 5)
+            randomness: randomness
         )
     }
 
@@ -68,6 +70,7 @@ struct SavedBackup {
 
     init(seed: UInt64 = 1) throws {
         disk = SimulatedFileSystem(seed: seed)
+        randomness = SeededRandomness(seed: seed &+ 5)
         try save("first", base: nil, node: "/node")
         try addLog(Self.index + 1...Self.last)
         disk.crash(.loseAll)
