@@ -295,7 +295,9 @@ let modules: [Module] = [
         "KVHTTPTests",
         .test,
         ["KVBase", "KVService", "KVHTTP", "KVTelemetry", "KVFakeService"],
-        nioCore + [("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird")]
+        nioCore + [
+            ("NIOEmbedded", "swift-nio"), ("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird"),
+        ]
     ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),

@@ -162,6 +162,8 @@ package struct BackupRestore {
     }
 
     private func complete(_ directory: String, _ node: NodeID, _ plan: RestorePlan) throws {
+        // The name of what is in it comes to the disk before the name that makes it a node's.
+        try fileSystem.synchronizeDirectory(directory)
         try fileSystem.replace(directory + "/node.yaml", with: Array(identity(node, plan).text.utf8))
         try fileSystem.remove(directory + "/" + Self.marker)
         try fileSystem.synchronizeDirectory(directory)
@@ -226,14 +228,14 @@ package struct BackupRestore {
             }
             try RetainedLog(backup, group.group).forEachEntry(after: group.index) { entry throws(BackupError) in
                 guard entry.index <= target.index else { return false }
-                guard entry.kind == .commands else { return true }
+                guard entry.kind == .commands else { return entry.index < target.index }
                 do throws(ApplyError) { try replay.apply(entry) } catch {
                     throw BackupError(
                         .damage,
                         "entry \(entry.index) cannot be applied to shard \(tablet.shard): \(error)"
                     )
                 }
-                return true
+                return entry.index < target.index
             }
             try offline.finish()
         }

@@ -49,12 +49,15 @@ package enum ConfigurationWriter {
         let note: String?
     }
 
+    private static let examplePorts = [("resp_cluster", "6410"), ("resp", "6400"), ("http", "8080")]
+        .map { (prefix: $0.0, port: $0.1) }
+
     private static func example(_ setting: Setting) -> String {
         switch setting.kind {
         case .address:
-            "kv1.example.net:"
-                + (setting.path.hasPrefix("resp") ? "6400" : setting.path.hasPrefix("http") ? "8080" : "7400")
+            "kv1.example.net:" + (examplePorts.first { setting.path.hasPrefix($0.prefix) }?.port ?? "7400")
         case .members: "1=127.0.0.1:7400"
+        case .text where setting.path == "http.cors_origins": "https://app.example.com"
         case .flag, .count, .bytes, .duration, .text, .choice: "/fast-disk/log"
         }
     }
@@ -62,8 +65,8 @@ package enum ConfigurationWriter {
     private static func lines(_ line: (Setting) -> Line?) -> String {
         var text = ""
         var open: [Substring] = []
-        for setting in Schema.all {
-            guard let line = line(setting) else { continue }
+        let written = Schema.all.compactMap { setting in line(setting).map { (setting: setting, line: $0) } }
+        for (setting, line) in written {
             let keys = setting.path.split(separator: ".")
             let parents = keys.dropLast()
             let shared = zip(open, parents).prefix { $0 == $1 }.count
@@ -75,7 +78,10 @@ package enum ConfigurationWriter {
                 {
                     text += "# \(section.documentation)\n"
                 }
-                text += indentation(depth) + "\(parents[depth]):\n"
+                // A mapping without anything in it would be an error: where nothing is set, its name is a comment too.
+                let path = parents[...depth].joined(separator: ".") + "."
+                let isSet = written.contains { $0.line.isSet && $0.setting.path.hasPrefix(path) }
+                text += indentation(depth) + (isSet ? "" : "# ") + "\(parents[depth]):\n"
             }
             open = Array(parents)
             text += rendered(setting, line, key: keys.last ?? "", indentation(parents.count))

@@ -59,7 +59,8 @@ extension LoadedConfiguration {
 
     private func listenerContradictions() -> [ConfigurationProblem] {
         var problems: [ConfigurationProblem] = []
-        let listeners = [("resp", configuration.resp), ("http", configuration.http), ("peer", configuration.peer)]
+        var listeners = [("resp", configuration.resp), ("http", configuration.http), ("peer", configuration.peer)]
+        if let listener = configuration.respCluster.listener { listeners.append(("resp_cluster", listener)) }
         for (place, (name, listener)) in listeners.enumerated() {
             for (otherName, other) in listeners[..<place] where collide(listener.listen, other.listen) {
                 problems.append(

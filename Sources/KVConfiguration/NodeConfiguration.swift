@@ -67,6 +67,30 @@ package struct NodeConfiguration: Sendable, Equatable {
         /// What others are told.
         package var advertised: HostPort { advertise ?? listen }
     }
+    /// Where a listener is that need not be.
+    package struct OptionalListener: Sendable, Equatable {
+        /// Where it listens, if at all.
+        package var listen: HostPort?
+        /// What others are told.
+        package var advertise: HostPort?
+        /// The listener, where there is one.
+        package var listener: Listener? {
+            listen.map { Listener(listen: $0, advertise: advertise) }
+        }
+    }
+    /// What else is set for HTTP.
+    package struct HTTPLimits: Sendable, Equatable {
+        /// The value of `http.query_routes`.
+        package var queryRoutes = false
+        /// The value of `http.cors_origins`: origins with spaces between them.
+        package var corsOrigins: String?
+        /// The value of `http.idle_timeout`.
+        package var idleTimeout: Duration = .seconds(60)
+        /// The value of `http.body_timeout`.
+        package var bodyTimeout: Duration = .seconds(30)
+        /// The value of `http.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+    }
     /// The settings under `raft`.
     package struct Raft: Sendable, Equatable {
         /// The value of `raft.heartbeat`.
@@ -179,8 +203,12 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var cluster = Cluster()
     /// The values of `resp.listen` and `resp.advertise`.
     package var resp = Listener()
+    /// The values of `resp_cluster.listen` and `resp_cluster.advertise`.
+    package var respCluster = OptionalListener()
     /// The values of `http.listen` and `http.advertise`.
     package var http = Listener()
+    /// The other settings under `http`.
+    package var httpLimits = HTTPLimits()
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
     /// The other settings under `peer`.

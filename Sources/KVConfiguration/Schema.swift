@@ -17,6 +17,11 @@ enum Schema {
             "The cluster as it is first set up. Read when the data directory is created; later changes go through kvctl."
         ),
         ("resp", "The listener for Redis clients."),
+        (
+            "resp_cluster",
+            "A second listener for Redis clients, for those that speak to Redis Cluster: it sends them to the node that leads a "
+                + "key's shard (MOVED) instead of serving every key."
+        ),
         ("http", "The listener for HTTP: API, administration, metrics and health."),
         ("peer", "The listener for other nodes, and the connections to them."),
         ("raft", "Consensus."),
@@ -86,12 +91,59 @@ enum Schema {
             "The same as resp.listen.",
             "What clients are told, if it differs from where this node listens."
         ),
+        .optionalAddress(
+            "resp_cluster.listen",
+            \.respCluster.listen,
+            "There is none.",
+            "Where to listen; port 0 lets the system choose."
+        ),
+        .optionalAddress(
+            "resp_cluster.advertise",
+            \.respCluster.advertise,
+            "The same as resp_cluster.listen.",
+            "What clients are told, if it differs from where this node listens."
+        ),
         .address("http.listen", \.http.listen, "127.0.0.1:8080", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(
             "http.advertise",
             \.http.advertise,
             "The same as http.listen.",
             "What clients are told, if it differs from where this node listens."
+        ),
+        .flag(
+            "http.query_routes",
+            \.httpLimits.queryRoutes,
+            "false",
+            "Serves GET /put?key=&val=, /get?key= and /delete?key=, for load tools that can only send GET."
+        ),
+        .optionalText(
+            "http.cors_origins",
+            \.httpLimits.corsOrigins,
+            .none("None."),
+            bytesMax: 4096,
+            "The origins whose pages may call this listener from a browser, with spaces between them, such as "
+                + "https://app.example.com; * is any."
+        ),
+        .duration(
+            "http.idle_timeout",
+            \.httpLimits.idleTimeout,
+            "60s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a connection may be without a whole request, or a part of its body."
+        ),
+        .duration(
+            "http.body_timeout",
+            \.httpLimits.bodyTimeout,
+            "30s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a request's body may take to come."
+        ),
+        .duration(
+            "http.write_timeout",
+            \.httpLimits.writeTimeout,
+            "60s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a client may leave an answer unread."
         ),
         .address("peer.listen", \.peer.listen, "127.0.0.1:7400", "Where to listen; port 0 lets the system choose."),
         .optionalAddress(

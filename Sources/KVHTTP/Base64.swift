@@ -29,6 +29,35 @@ enum Base64 {
         return count < 6 && bits & ((1 << UInt32(count)) - 1) == 0 ? bytes : nil
     }
 
+    /// The bytes of `text` in the standard alphabet, padded or not; nil where it is not that.
+    static func decode(_ text: String) -> [UInt8]? {
+        let body = text.utf8.reversed().drop { $0 == UInt8(ascii: "=") }.reversed()
+        let padding = text.utf8.count - body.count
+        guard padding <= 2, padding == 0 || text.utf8.count % 4 == 0 else { return nil }
+        return decode(body, digits)
+    }
+
+    private static let digits: [UInt8: UInt32] = Dictionary(
+        uniqueKeysWithValues: standard.enumerated().map { ($0.element, UInt32($0.offset)) }
+    )
+
+    private static func decode(_ text: some Sequence<UInt8>, _ digits: [UInt8: UInt32]) -> [UInt8]? {
+        var bytes: [UInt8] = []
+        var bits: UInt32 = 0
+        var count = 0
+        for character in text {
+            guard let value = digits[character] else { return nil }
+            bits = bits << 6 | value
+            count += 6
+            if count >= 8 {
+                count -= 8
+                bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
+            }
+            bits &= 0xff
+        }
+        return count < 6 && bits & ((1 << UInt32(count)) - 1) == 0 ? bytes : nil
+    }
+
     private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8], isPadded: Bool) -> String {
         var result: [UInt8] = []
         result.reserveCapacity((bytes.count + 2) / 3 * 4)

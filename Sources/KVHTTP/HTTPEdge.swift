@@ -17,6 +17,7 @@ struct HTTPEdge: HTTPResponder {
     let registry: MetricRegistry
     let metrics: HTTPMetrics
     let scrapes: ScrapeCache
+    let crossOrigin: CrossOrigin
     let logger: Logger
 
     init(
@@ -34,6 +35,7 @@ struct HTTPEdge: HTTPResponder {
         self.registry = registry
         self.logger = logger
         metrics = HTTPMetrics(registry)
+        crossOrigin = CrossOrigin(settings.crossOrigins)
         scrapes = ScrapeCache(registry, lifetime: settings.scrapeLifetime)
     }
 
@@ -50,6 +52,7 @@ struct HTTPEdge: HTTPResponder {
             if request.method == .head { response = Response(status: response.status, headers: response.headers) }
         }
         response.headers[.requestID] = requestID
+        crossOrigin.mark(&response, to: request)
         let elapsed = UInt64(max(0, (NIODeadline.now() - started).nanoseconds))
         metrics.record(endpoint, request.method, response.status, nanoseconds: elapsed)
         logIfNotable(request.method, endpoint, response.status, requestID, elapsed)
@@ -62,6 +65,7 @@ struct HTTPEdge: HTTPResponder {
         _ context: HTTPContext,
         _ endpoint: inout Endpoint
     ) async throws(HTTPFailure) -> Response {
+        if let response = crossOrigin.preflight(request) { return response }
         let target = try Target(request.head.path ?? "/")
         let path = target.path
         let method = request.method
@@ -77,9 +81,10 @@ struct HTTPEdge: HTTPResponder {
             case .head: return try await head(key(rest), request, target)
             case .put: return try await put(key(rest), request, context, target)
             case .delete: return try await delete(key(rest), request, target)
-            default: throw notAllowed("GET, HEAD, PUT, DELETE; POST …/increment")
+            default: throw notAllowed("GET, HEAD, PUT, DELETE" + (rest.hasSuffix("/increment") ? ", POST" : ""))
             }
         }
+        if let response = try await dataRoute(request, context, target, &endpoint) { return response }
         if let found = adminEndpoint(path) {
             endpoint = found
             return try await administer(found, request, context, target)
@@ -117,8 +122,8 @@ struct HTTPEdge: HTTPResponder {
         case .metrics:
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
-        case .key, .increment, .members, .member, .leadership, .stop, .unknown, .logLevel, .slowRequests, .snapshots,
-            .snapshot, .log:
+        case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .unknown,
+            .logLevel, .slowRequests, .snapshots, .snapshot, .log:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

@@ -11,6 +11,8 @@ struct HTTPFailure: Error {
     var leader: String?
     /// Headers beside the usual ones.
     var headers: [(HTTPField.Name, String)] = []
+    /// Numbers beside the usual members.
+    var details: [(name: String, value: Int)] = []
     /// Whether what is left of the body is not worth reading.
     var closesConnection = false
 
@@ -35,7 +37,7 @@ struct HTTPFailure: Error {
         case .badRequest, .cursorExpired: .badRequest
         case .tooLarge: .contentTooLarge
         case .notFound: .notFound
-        case .notAnInteger, .outOfRange, .conflict: .conflict
+        case .notAnInteger, .notANumber, .outOfRange, .conflict: .conflict
         case .noLeader, .notLeader, .moving, .unavailable: .serviceUnavailable
         case .overloaded: .tooManyRequests
         case .diskFull: HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage")
@@ -55,6 +57,7 @@ struct HTTPFailure: Error {
                 $0.key("leader")
                 $0.object { $0.field("id", leader) }
             }
+            for detail in details { $0.field(detail.name, detail.value) }
             $0.field("requestId", requestID)
         }
         return json.text

@@ -8,6 +8,10 @@ enum Endpoint: String, CaseIterable {
     case key = "/v1/kv/{key}"
     case increment = "/v1/kv/{key}/increment"
     case scan = "/v1/kv"
+    case batch = "/v1/batch"
+    case session = "/v1/session"
+    case openapi = "/openapi.json"
+    case query = "/query"
     case status = "/status"
     case digest = "/admin/v1/digest"
     case members = "/admin/v1/members"
@@ -54,7 +58,7 @@ final class HTTPMetrics: Sendable {
             }
         )
         operations = Dictionary(
-            uniqueKeysWithValues: ["get", "put", "delete", "increment", "scan"].map {
+            uniqueKeysWithValues: ["get", "put", "delete", "increment", "scan", "batch"].map {
                 ($0, OperationMetrics(registry, transport: "http", operation: $0))
             }
         )
@@ -95,6 +99,7 @@ final class HTTPMetrics: Sendable {
         case (.key, .delete): "delete"
         case (.increment, .post): "increment"
         case (.scan, .get): "scan"
+        case (.batch, .post): "batch"
         default: nil
         }
     }

@@ -50,6 +50,7 @@ package struct HTTPServer: Service {
     /// The server as Hummingbird's tests take it.
     var application: Application<HTTPEdge> {
         let idle = TimeAmount.nanoseconds(Int64(settings.idleTimeout / .nanoseconds(1)))
+        let writeTimeout = TimeAmount.nanoseconds(Int64(settings.writeTimeout / .nanoseconds(1)))
         let bytesMax = edge.service.requestLimits.valueBytesMax
         return Application(
             responder: edge,
@@ -57,6 +58,7 @@ package struct HTTPServer: Service {
                 configuration: .init(
                     additionalChannelHandlers: [
                         ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
+                        StalledReader(timeout: writeTimeout),
                     ],
                     idleTimeout: idle
                 )

@@ -4,6 +4,14 @@ package struct HTTPSettings: Sendable {
     package var idleTimeout: Duration = .seconds(60)
     /// How long a request's body may take to arrive.
     package var bodyTimeout: Duration = .seconds(30)
+    /// How long a client may leave an answer unread.
+    package var writeTimeout: Duration = .seconds(60)
+    /// The origins whose pages may call from a browser; `*` is any.
+    package var crossOrigins: [String] = []
+    /// Whether `GET /put`, `/get` and `/delete` with the key in the query are served, for load tools that can only send GET.
+    package var queryRoutes = false
+    /// How clients reach the other nodes' listeners for HTTP: `http` or `https`.
+    package var scheme = "http"
     /// How many connections may be open at once; further ones wait in the listen queue.
     package var connectionsMax = 10_000
     /// From how many nanoseconds on a request is logged as slow, with its id; 0 for never.

@@ -7,9 +7,14 @@ extension HTTPEdge {
     func get(_ key: [UInt8], _ request: Request, _ target: Target) async throws(HTTPFailure) -> Response {
         try target.check(["consistency"])
         let consistency = try consistency(target)
-        let reply = try await serve { service throws(ServiceError) in
-            try await service.get(key, consistency: consistency)
+        let reply = try await read(request, target) { batch in
+            key.withUnsafeBytes { batch.get($0, tag: 0, consistency: consistency) }
         }
+        return try found(reply, request)
+    }
+
+    /// A value that was asked for, unless the client has that version.
+    func found(_ reply: OwnedReply, _ request: Request) throws(HTTPFailure) -> Response {
         guard reply.outcome == .found else { throw Self.noSuchKey }
         if let known = request.headers[.ifNoneMatch], known == "*" || version(known) == reply.version {
             return Response(status: .notModified, headers: [.eTag: entityTag(reply.version)])
@@ -24,8 +29,8 @@ extension HTTPEdge {
     func head(_ key: [UInt8], _ request: Request, _ target: Target) async throws(HTTPFailure) -> Response {
         try target.check(["consistency"])
         let consistency = try consistency(target)
-        let reply = try await serve { service throws(ServiceError) in
-            try await service.head(key, consistency: consistency)
+        let reply = try await read(request, target) { batch in
+            key.withUnsafeBytes { batch.head($0, tag: 0, consistency: consistency) }
         }
         guard reply.outcome == .found else { throw Self.noSuchKey }
         var response = Response(status: .ok, headers: headers(reply))
@@ -49,14 +54,13 @@ extension HTTPEdge {
             bytesMax: service.requestLimits.valueBytesMax,
             timeout: settings.bodyTimeout
         )
-        let reply = try await serve { service throws(ServiceError) in
-            try await service.put(
-                key,
-                value,
-                condition: condition,
-                expiry: expiry,
-                flags: returnsPrevious ? .returnPrevious : []
-            )
+        let flags: RequestFlags = returnsPrevious ? .returnPrevious : []
+        let reply = try await write(request, target) { batch in
+            key.withUnsafeBytes { key in
+                value.withUnsafeBytes {
+                    batch.put(key, $0, tag: 0, condition: condition, expiry: expiry, flags: flags)
+                }
+            }
         }
         guard reply.outcome != .conditionFailed else { throw preconditionFailed(reply) }
         // What is known to be new: the condition said so, or the previous value was asked for and there was none.
@@ -78,8 +82,9 @@ extension HTTPEdge {
         let mustExist = try target.flag("must_exist")
         let condition = try condition(request.headers)
         guard condition != .absent else { throw .badRequest("If-None-Match makes no sense for DELETE") }
-        let reply = try await serve { service throws(ServiceError) in
-            try await service.delete(key, condition: condition, flags: returnsPrevious ? .returnPrevious : [])
+        let flags: RequestFlags = returnsPrevious ? .returnPrevious : []
+        let reply = try await write(request, target) { batch in
+            key.withUnsafeBytes { batch.delete($0, tag: 0, condition: condition, flags: flags) }
         }
         if reply.outcome == .conditionFailed { throw preconditionFailed(reply) }
         if reply.outcome == .absent && mustExist { throw Self.noSuchKey }
@@ -107,7 +112,9 @@ extension HTTPEdge {
             throw .badRequest("an increment has no body; the amount is ?by=")
         }
         let by = amount
-        let reply = try await serve { service throws(ServiceError) in try await service.increment(key, by: by) }
+        let reply = try await write(request, target) { batch in
+            key.withUnsafeBytes { batch.increment($0, by: by, tag: 0) }
+        }
         var body = JSONText()
         body.object {
             $0.field("value", reply.integer)

@@ -43,6 +43,11 @@ func consistency(_ target: Target) throws(HTTPFailure) -> Consistency {
 /// `?ttl=30s`: a whole number and `ms`, `s`, `m`, `h` or `d`, more than nothing.
 func expiry(_ target: Target) throws(HTTPFailure) -> Expiry {
     guard let text = target.text("ttl") else { return .none }
+    return try duration(text, named: "'ttl'")
+}
+
+/// The moment so long after now.
+func duration(_ text: String, named name: String) throws(HTTPFailure) -> Expiry {
     let units: [(String, UInt64)] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)]
     for (unit, factor) in units where text.hasSuffix(unit) {
         guard let count = UInt64(text.dropLast(unit.count)) else { continue }
@@ -51,5 +56,5 @@ func expiry(_ target: Target) throws(HTTPFailure) -> Expiry {
         guard milliseconds > 0, !overflowed, milliseconds <= 31_557_600_000_000 else { break }
         return .after(milliseconds: milliseconds)
     }
-    throw .badRequest("'ttl' is '\(text)'; it is a whole number above 0 with ms, s, m, h or d, such as 30s")
+    throw .badRequest("\(name) is '\(text)'; it is a whole number above 0 with ms, s, m, h or d, such as 30s")
 }

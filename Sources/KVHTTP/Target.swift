@@ -2,7 +2,8 @@
 struct Target {
     /// The path as it was sent.
     let path: Substring
-    private let parameters: [(name: String, value: [UInt8])]
+    /// A value is nil where there is no `=`.
+    private let parameters: [(name: String, value: [UInt8]?)]
 
     /// - Throws: 400 for characters that must be percent-encoded, a bad escape in the query, or a parameter given twice.
     init(_ raw: String) throws(HTTPFailure) {
@@ -18,7 +19,7 @@ struct Target {
         if let end = rest.firstIndex(of: "#") { rest = rest[..<end] }
         let mark = rest.firstIndex(of: "?") ?? rest.endIndex
         path = rest[..<mark]
-        var parameters: [(name: String, value: [UInt8])] = []
+        var parameters: [(name: String, value: [UInt8]?)] = []
         for part in rest[mark...].dropFirst().split(separator: "&") {
             let equals = part.firstIndex(of: "=") ?? part.endIndex
             guard let name = percentDecoded(part[..<equals].utf8, plusIsSpace: true),
@@ -28,14 +29,14 @@ struct Target {
             guard !parameters.contains(where: { $0.name == text }) else {
                 throw .badRequest("the parameter '\(text)' is given twice")
             }
-            parameters.append((text, value))
+            parameters.append((text, equals == part.endIndex ? nil : value))
         }
         self.parameters = parameters
     }
 
     /// A parameter's bytes.
     func bytes(_ name: String) -> [UInt8]? {
-        parameters.first { $0.name == name }?.value
+        parameters.first { $0.name == name }.map { $0.value ?? [] }
     }
 
     /// A parameter as text.
@@ -43,18 +44,20 @@ struct Target {
         bytes(name).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// A parameter as a switch; given without a value it is on.
+    /// A parameter as a switch; its bare name, without `=`, turns it on.
     func flag(_ name: String) throws(HTTPFailure) -> Bool {
-        switch text(name) {
-        case nil, "false", "0": return false
-        case "", "true", "1": return true
-        case let other?: throw .badRequest("'\(name)' is '\(other)'; it is true or false")
+        guard let parameter = parameters.first(where: { $0.name == name }) else { return false }
+        guard let value = parameter.value else { return true }
+        switch String(decoding: value, as: UTF8.self) {
+        case "false", "0": return false
+        case "true", "1": return true
+        case let other: throw .badRequest("'\(name)' is '\(other)'; it is true or false")
         }
     }
 
     /// Refuses parameters that the route does not know: a misspelt condition must not be ignored.
     func check(_ known: Set<String>) throws(HTTPFailure) {
-        for parameter in parameters where !known.contains(parameter.name) {
+        for parameter in parameters where !known.contains(parameter.name) && parameter.name != "redirect" {
             let names = known.sorted().joined(separator: ", ")
             throw .badRequest("unknown parameter '\(parameter.name)'; known are: \(names.isEmpty ? "none" : names)")
         }

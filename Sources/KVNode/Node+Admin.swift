@@ -24,6 +24,10 @@ extension Node: AdminService {
             guard controller.state.cluster != nil, group.isLevel else {
                 return completion(ServiceError(.noLeader, "the leader of group 0 has just been elected; try again"))
             }
+            // What is on its way is not in what is seen yet, and two changes at once could each be right and both together wrong.
+            guard group.appliedIndex == group.lastIndex else {
+                return completion(ServiceError(.overloaded, "another command to group 0 is on its way; try again"))
+            }
             if let refusal = refusal(of: change) { return completion(refusal) }
             let command: ControllerCommand =
                 switch change {

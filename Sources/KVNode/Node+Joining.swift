@@ -126,6 +126,13 @@ extension Node {
                 "node \(hello.node) speaks peer protocols \(hello.protocolRange), the cluster \(PeerProtocol.supported)"
             return answer
         }
+        guard hello.featureLevel >= state.featureLevel else {
+            answer.state = .refused
+            answer.text =
+                "node \(hello.node) supports feature level \(hello.featureLevel), the cluster uses \(state.featureLevel): run a"
+                + " newer version"
+            return answer
+        }
         guard let known = state.nodes[hello.node] else {
             answer.text = "nobody added node \(hello.node) yet: kvctl member add \(hello.node) HOST:PORT"
             return answer
@@ -145,6 +152,12 @@ extension Node {
             return answer
         }
         guard isAwaited(hello.node), !known.isLeaving else {
+            // Only who leads group 0 knows that no order changed this a moment ago.
+            guard groups[.controller]?.isLevel == true else {
+                answer.text =
+                    "node \(settings.node) knows node \(hello.node) as another life; the leader of group 0 decides"
+                return answer
+            }
             answer.state = .refused
             answer.text =
                 "node \(hello.node) is a member already, with another data directory: choose another node.id, or"

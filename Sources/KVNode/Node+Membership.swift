@@ -95,7 +95,11 @@ extension Node {
     func pursueMembership() {
         guard controller.state.cluster != nil, isFormed, !isStopping else { return }
         if let group = groups[.controller], group.isLeader, !group.hasControlInFlight, !group.isTransferring {
-            if let command = announcement() ?? departures() { group.proposeControl(command.encoded) }
+            if let command = announcement() ?? risenLevel() {
+                group.proposeControl(command.encoded)
+            } else if !isCheckingDepartures {
+                reportDepartures()
+            }
         }
         for group in sortedGroups where group.mayChangeConfiguration { pursue(group) }
     }
@@ -113,8 +117,40 @@ extension Node {
         return nil
     }
 
+    /// The order to raise the feature level, where all members are connected and support more.
+    private func risenLevel() -> ControllerCommand? {
+        var levels = connected.mapValues(\.featureLevel)
+        levels[settings.node] = PeerProtocol.featureLevel
+        return controller.state.rise(supported: levels)
+    }
+
+    /// Reports the replicas that have left, once what this node knows of the groups is certainly as new as this question.
+    ///
+    /// An old view of a group that another node leads may lack a replica that joined it meanwhile: taken for gone and told so, it would
+    /// stop while its vote is counted.
+    private func reportDepartures() {
+        guard let seen = departures() else { return }
+        isCheckingDepartures = true
+        check(Array(Set(seen.map(\.group)).sorted())[...]) { [self] isCertain in
+            isCheckingDepartures = false
+            guard isCertain, let group = groups[.controller], group.isLeader, !group.hasControlInFlight,
+                let left = departures()?.filter(seen.contains), !left.isEmpty
+            else { return }
+            group.proposeControl(ControllerCommand.replicasGone(left).encoded)
+        }
+    }
+
+    /// Passes a barrier of each group, one after the other.
+    private func check(_ ids: ArraySlice<GroupID>, _ completion: @escaping @Sendable (Bool) -> Void) {
+        guard let id = ids.first else { return completion(true) }
+        guard let group = groups[id] else { return completion(false) }
+        group.barrier { [self] error in
+            if error == nil { check(ids.dropFirst(), completion) } else { completion(false) }
+        }
+    }
+
     /// The replicas that are to leave and are in no configuration any more.
-    private func departures() -> ControllerCommand? {
+    private func departures() -> [ControllerCommand.Replica]? {
         var gone: [ControllerCommand.Replica] = []
         for (id, placements) in controller.state.groups.sorted(by: { $0.key < $1.key }) {
             guard let group = groups[id], !group.configuration.voters.isEmpty else { continue }
@@ -123,7 +159,7 @@ extension Node {
                 gone.append(ControllerCommand.Replica(id, replica))
             }
         }
-        return gone.isEmpty ? nil : .replicasGone(gone)
+        return gone.isEmpty ? nil : gone
     }
 
     /// Whether a replica stays until the one that takes its place can vote.
@@ -137,6 +173,25 @@ extension Node {
             placement.replaces == replica && !placement.isLeaving && !group.configuration.voters.contains(successor)
                 && !ready.contains(successor)
         }
+    }
+
+    /// Whether a replica of group 0 stays since its node is in other groups yet: who may lead one must know who is to leave it.
+    private func isNeededInControl(_ group: GroupReplica, _ placement: ControllerState.Placement?) -> Bool {
+        guard group.id == .controller, let placement else { return false }
+        return controller.state.groups.contains { id, placements in
+            id != .controller && placements.values.contains { $0.isSameLife(as: placement) }
+        }
+    }
+
+    /// Whether who takes another's place in group 0 waits, to become a voter in the very step in which that one leaves.
+    private func isEarly(
+        _ placement: ControllerState.Placement,
+        _ placements: [ReplicaID: ControllerState.Placement],
+        _ group: GroupReplica
+    ) -> Bool {
+        // Where the leader itself is to leave, it needs somebody to hand over to.
+        guard let old = placement.replaces, old != group.replica else { return false }
+        return isNeededInControl(group, placements[old])
     }
 
     /// Proposes the next change that brings a group nearer to its aim.
@@ -154,7 +209,7 @@ extension Node {
         )
         let promoted = staying.filter { replica, placement in
             configuration.isLearner(replica) && caughtUp.contains(replica) && isReachable(placement.node)
-                && controller.state.nodes[placement.node]?.isVoter == true
+                && controller.state.nodes[placement.node]?.isVoter == true && !isEarly(placement, placements, group)
         }.map(\.key)
         // A learner takes a learner's place once it has caught up.
         let ready = Set(promoted).union(
@@ -163,9 +218,12 @@ extension Node {
         )
         var removed = configuration.replicas.filter { replica in
             placements[replica]?.isLeaving != false && !isHeld(replica, placements, group, ready: ready)
+                && !isNeededInControl(group, placements[replica])
         }
-        if removed.contains(group.replica) {
-            let leaving = Set(removed.compactMap { group.node(of: $0) })
+        // Who leaves leads no group: of those it is out of already it hears nothing more.
+        if removed.contains(group.replica) || (group.id == .controller && placements[group.replica]?.isLeaving == true)
+        {
+            let leaving = Set(placements.values.filter(\.isLeaving).map(\.node) + [settings.node])
             if let target = group.successor(where: { isConnected($0) && !leaving.contains($0) }) {
                 handOver(group, to: target)
                 return

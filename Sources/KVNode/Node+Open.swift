@@ -156,6 +156,12 @@ private struct NodeOpener {
             groups.append(try openGroup(id, store, machine, opener, nodeLog, recovered))
         }
         guard let controller else { throw NodeError("group 0 is missing") }
+        guard controller.state.featureLevel <= PeerProtocol.featureLevel else {
+            throw NodeError(
+                "data directory \(directory) is of a cluster that uses feature level \(controller.state.featureLevel), this version"
+                    + " supports \(PeerProtocol.featureLevel): run a newer version"
+            )
+        }
         return NodeParts(
             lock: lock,
             identityStore: identity,
@@ -333,15 +339,11 @@ private struct NodeOpener {
     ) throws -> OpenedGroup {
         let membership = try GroupMembership(decoding: store.state.membership)
         let stored = store.state.replica
-        let configuration = membership.configuration
-        guard let replica = stored > 0 ? ReplicaID(stored) : membership.replica(on: settings.node),
-            configuration.contains(replica) || configuration.replicas.isEmpty
-        else {
-            throw NodeError(
-                "node \(settings.node) was removed from group \(id): it stays away. To bring the host back as a new member, move"
-                    + " \(settings.dataDirectory) away, 'kvctl member add' it, and start it with --join"
-            )
-        }
+        // The first nodes' replicas have the nodes' numbers. One that was removed goes on until it is told so by a member: until all
+        // others know of it, its vote may be needed.
+        let replica =
+            stored > 0
+            ? ReplicaID(stored) : membership.replica(on: settings.node) ?? ReplicaID(settings.node.rawValue)
         let cut = LogCut(index: store.state.cutIndex, term: store.state.cutTerm)
         let found = recovered.groups[id]
         var hard = found?.hardState ?? HardState()

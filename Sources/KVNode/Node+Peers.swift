@@ -64,6 +64,12 @@ extension Node: PeerReceiver {
                     + " run versions that overlap"
             )
         }
+        if hello.featureLevel < state.featureLevel {
+            return .refused(
+                "node \(hello.node) supports feature level \(hello.featureLevel), the cluster uses \(state.featureLevel): run a"
+                    + " newer version there"
+            )
+        }
         // Group 0 knows best; before it does, what was met before counts.
         let isNewLife = state.nodes[hello.node]?.replaces == hello.node
         let met = isNewLife ? nil : identityStore.identity.peers[hello.node]

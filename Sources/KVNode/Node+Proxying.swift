@@ -20,6 +20,11 @@ extension Node {
             log.error("requests that cannot be read", metadata: ["peer": "\(node)", "error": "\(error)"])
             return
         }
+        if requests.group == .scanPositions {
+            serveScanPositions(batch, to: proxy)
+            turnEnd.ask()
+            return
+        }
         guard let group = groups[requests.group] else {
             let failure = ServiceError(.unavailable, "group \(requests.group) has no replica on node \(settings.node)")
             for item in batch.items { proxy.complete(item.tag, .failed(failure)) }
@@ -62,8 +67,8 @@ extension Node {
 
     private func answered(_ id: UInt64, _ position: UInt64, _ reply: borrowing Reply) {
         guard let (origin, item) = proxies.answer(id, position) else { return }
-        if reply.error?.code == .notLeader {
-            // Refused before anything was done: safe to try again, writes too.
+        if reply.error?.code == .notLeader || reply.error?.code == .unavailable {
+            // Refused before anything was done, as it leads no more or is about to stop: safe to try again, writes too.
             proxies.bytes(id, item).withUnsafeBytes { wait($0, item: item, origin: origin) }
         } else {
             origin.complete(reply)
@@ -80,7 +85,7 @@ extension Node {
 
     /// Ends one batch that gets no (further) answer.
     func failProxied(_ id: UInt64, because reason: String) {
-        guard let batch = proxies.remove(id) else { return }
+        guard let batch = proxies.remove(id), !failPositions(batch) else { return }
         batch.requests.bytes.withUnsafeBytes { bytes in
             for (item, origin) in zip(batch.requests.items, batch.origins) {
                 guard let origin else { continue }
@@ -103,9 +108,20 @@ extension Node {
         }
     }
 
+    /// Ends questions for places of scans, which only the asked node can answer; returns whether these were such.
+    private func failPositions(_ batch: OutgoingProxies.Batch) -> Bool {
+        guard batch.group == .scanPositions else { return false }
+        for origin in batch.origins {
+            origin?.fail(
+                ServiceError(.unavailable, "node \(batch.target), which gave the cursor, does not answer; retry")
+            )
+        }
+        return true
+    }
+
     /// Takes back what the transport did not take: nothing was delivered, so everything may be tried again.
     func takeBack(_ requests: ProxiedRequests) {
-        guard let batch = proxies.remove(requests.id) else { return }
+        guard let batch = proxies.remove(requests.id), !failPositions(batch) else { return }
         batch.requests.bytes.withUnsafeBytes { bytes in
             for (item, origin) in zip(batch.requests.items, batch.origins) {
                 guard let origin else { continue }

@@ -37,13 +37,16 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// Who is connected, with what it said of itself.
     var connected: [NodeID: PeerHello] = [:]
     var waiting: WaitingRequests
-    var proxies = OutgoingProxies()
+    var proxies: OutgoingProxies
     var repliesReady: [IncomingProxy] = []
+    let scanPositions: ScanPositions
     /// Whether every member met this node's incarnation, so that it may vote and acknowledge.
     var isFormed: Bool
     var isForming = false
     /// Whether the cluster removed this node.
     var isRemoved = false
+    /// Whether it is being found out which replicas have left their groups.
+    var isCheckingDepartures = false
     var transport: (any PeerTransport)?
     /// Whether leadership is given away and not taken, since the node is about to stop.
     var isHandingOver = false
@@ -95,6 +98,12 @@ package final class Node: KeyValueService, @unchecked Sendable {
             background: environment.background,
             fileSystem: environment.fileSystem
         )
+        scanPositions = ScanPositions(
+            node: settings.node,
+            capacity: settings.scanPositionsMax,
+            random: environment.randomness.next()
+        )
+        proxies = OutgoingProxies(firstID: environment.randomness.next())
         waiting = WaitingRequests(countMax: settings.leaderWaitersMax)
         requestLimits = settings.limits
         reporter = parts.reporter

@@ -46,6 +46,8 @@ package struct NodeSettings: Sendable {
     package var leaderWaitNanoseconds: UInt64
     /// How many requests may wait for a leader.
     package var leaderWaitersMax: Int
+    /// How many unfinished SCANs are remembered; the oldest goes first.
+    package var scanPositionsMax = 4_096
     /// How many requests may be on their way to other nodes.
     package var proxiedRequestsMax: Int
     /// From how many nanoseconds on a request is kept and logged as slow; 0 for never.

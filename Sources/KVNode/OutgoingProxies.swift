@@ -18,7 +18,12 @@ struct OutgoingProxies {
     /// Filled to the brim in this turn.
     private var full: [Batch] = []
     private var sent: [UInt64: Batch] = [:]
-    private var lastID: UInt64 = 0
+    /// Begins at random and grows, so that an answer to a request from before a restart is never taken for another's.
+    private var lastID: UInt64
+
+    init(firstID: UInt64) {
+        lastID = firstID
+    }
 
     private struct Key: Hashable {
         let target: NodeID
@@ -73,7 +78,7 @@ struct OutgoingProxies {
         filling.removeAll(keepingCapacity: true)
         full = []
         return leaving.map { batch in
-            lastID += 1
+            lastID &+= 1
             sent[lastID] = batch
             var payload: [UInt8] = []
             payload.reserveCapacity(

@@ -7,26 +7,36 @@ extension RESPConnection {
     func scan(_ arguments: Arguments) throws(RESPError) {
         guard let cursor = UInt64(arguments.text(1)) else { throw .line("ERR invalid cursor") }
         let options = try ScanOptions(arguments)
-        var start: [UInt8] = []
-        if cursor != 0 {
-            guard let known = shared.cursors.start(cursor) else { throw .line("ERR cursor expired, start again at 0") }
-            start = known
-        }
         let request = ScanRequest(
-            start: start,
             prefix: options.pattern?.prefix ?? [],
             limit: options.limit,
             keysOnly: true,
             consistency: consistency
         )
         let sequence = expectCustom(.read)
+        guard cursor != 0 else { return scanPage(request, options, sequence) }
+        shared.service.scanPosition(cursor) { [self] found in
+            switch found {
+            case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
+            case .success(let start):
+                var request = request
+                request.start = start
+                scanPage(request, options, sequence)
+            }
+        }
+    }
+
+    /// Reads a page and answers with it and the cursor of the next.
+    private func scanPage(_ request: ScanRequest, _ options: ScanOptions, _ sequence: UInt64) {
         let shared = shared
         shared.service.scan(request) { [self] result in
             switch result {
             case .failure(let error): finish(sequence, .failed) { output, _ in output.writeError(error.respLine) }
             case .success(let page):
                 // A page may end with nothing read and more to come; it then goes on where it began.
-                let next = page.hasMore ? shared.cursors.add(page.rows.last.map { $0.key + [0] } ?? request.start) : 0
+                let next =
+                    page.hasMore
+                    ? shared.service.keepScanPosition(page.rows.last.map { $0.key + [0] } ?? request.start) : 0
                 let rows = page.rows.filter { options.accepts($0.key) }
                 finish(sequence) { output, _ in
                     output.writeArrayHead(2)

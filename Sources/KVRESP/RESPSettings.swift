@@ -2,7 +2,7 @@ package import KVBase
 
 /// What bounds a RESP listener and what it says about itself.
 package struct RESPSettings: Sendable {
-    /// This node: the upper 16 bits of its SCAN cursors.
+    /// This node.
     package var node: NodeID
     /// The program's version, for INFO.
     package var softwareVersion: String
@@ -34,8 +34,6 @@ package struct RESPSettings: Sendable {
     package var batchRequestsMax = 1_024
     /// How many bytes a batch holds before it is submitted.
     package var batchBytesMax = 1 << 20
-    /// How many SCAN cursors are remembered; the oldest goes first.
-    package var cursorsMax = 4_096
     /// How many keys KEYS may answer with before it errs and points to SCAN.
     package var keysMax = 1_000_000
     /// How long `stop` lets replies finish.

@@ -51,7 +51,6 @@ final class RESPShared: Sendable {
     let limits: RequestLimits
     let logger: Logger
     let table: CommandTable
-    let cursors: ScanCursors
     let slowLog: SlowLog
     /// How many clients may be connected at once: CONFIG SET maxclients changes it.
     let connectionsMax: Atomic<Int>
@@ -77,7 +76,6 @@ final class RESPShared: Sendable {
         self.logger = logger
         limits = service.requestLimits
         table = commandTable
-        cursors = ScanCursors(node: settings.node, capacity: settings.cursorsMax)
         startedAt = settings.now()
         slowLog = SlowLog(lengthMax: settings.slowLogLengthDefault, microseconds: settings.slowLogMicrosecondsDefault)
         connectionsMax = Atomic(settings.connectionsMax)

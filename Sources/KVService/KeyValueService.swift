@@ -18,6 +18,13 @@ package protocol KeyValueService: AnyObject, Sendable {
     /// off the request path. `completion` is called once, on any thread.
     func count(_ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void)
 
+    /// Keeps the place where a SCAN goes on, for as long as a bounded table allows; every node of the cluster understands the cursor.
+    func keepScanPosition(_ key: [UInt8]) -> UInt64
+
+    /// Finds the place of a cursor, at whichever node keeps it: the key to go on at, or `cursorExpired`. `completion` is called once,
+    /// on any thread.
+    func scanPosition(_ cursor: UInt64, completion: @escaping @Sendable (Result<[UInt8], ServiceError>) -> Void)
+
     /// Sends a request to every shard. `completion` is called once, on any thread: with whether every shard said "done" rather than
     /// "absent", or with the first failure; what was done in other shards stays.
     func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void)

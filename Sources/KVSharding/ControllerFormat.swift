@@ -10,6 +10,7 @@ package import KVBase
 //     5 node removed    varint node
 //     6 node replaced   varint old node · varint new node · addresses
 //     7 replicas gone   varint count · per replica: varint group · varint replica
+//     8 level raised    varint feature level
 //   state        u8 version 2 · u8 initialized · where 1: u64 cluster high · u64 cluster low · varint feature level ·
 //                varint count, per node: varint node · u8 flags (1 has incarnation, 2 voter, 4 leaving, 8 replaces)
 //                [· u64 incarnation] [· varint replaces] · addresses · placements · varint next replica · removed · shard map
@@ -50,6 +51,7 @@ package enum ControllerFormat {
     static let nodeRemoved: UInt8 = 5
     static let nodeReplaced: UInt8 = 6
     static let replicasGone: UInt8 = 7
+    static let levelRaised: UInt8 = 8
 
     enum Flag {
         static let hasIncarnation: UInt8 = 1
@@ -104,6 +106,9 @@ extension ControllerCommand {
                 bytes.append(varint: UInt64(gone.group.rawValue))
                 bytes.append(varint: gone.replica.rawValue)
             }
+        case .levelRaised(let level):
+            bytes.append(ControllerFormat.levelRaised)
+            bytes.append(varint: UInt64(level))
         }
         return bytes
     }
@@ -151,6 +156,7 @@ extension ControllerCommand {
                 replicas.append(Replica(group, ReplicaID(try reader.readVarint())))
             }
             self = .replicasGone(replicas)
+        case ControllerFormat.levelRaised: self = .levelRaised(try reader.readFeatureLevel())
         default: throw .invalid(offset: 0, what: "controller command \(number)")
         }
         try reader.expectEnd()

@@ -47,6 +47,11 @@ package struct ControllerState: Sendable, Equatable {
         /// The replica that leaves in the very step that makes this one a voter.
         package var replaces: ReplicaID?
 
+        /// Whether both are replicas of one life of one host.
+        package func isSameLife(as other: Placement) -> Bool {
+            node == other.node && incarnation == other.incarnation
+        }
+
         /// A placement on this host.
         package init(node: NodeID, incarnation: Incarnation? = nil) {
             self.node = node
@@ -112,6 +117,7 @@ package struct ControllerState: Sendable, Equatable {
         case .nodeRemoved(let node): remove(node)
         case .nodeReplaced(let old, let new, let addresses): replace(old, by: new, addresses)
         case .replicasGone(let replicas): forget(replicas)
+        case .levelRaised(let level): raise(to: level)
         }
     }
 
@@ -127,6 +133,21 @@ package struct ControllerState: Sendable, Equatable {
         nextReplica = (plan.groups.values.flatMap(\.keys).map(\.rawValue).max() ?? 0) + 1
         shardMap = plan.shardMap
         featureLevel = plan.featureLevel
+        return .applied
+    }
+
+    /// The order to raise the feature level to what every member supports; nil where one was not heard from or supports no more.
+    package func rise(supported levels: [NodeID: UInt32]) -> ControllerCommand? {
+        guard cluster != nil, nodes.keys.allSatisfy({ levels[$0] != nil }),
+            let common = nodes.keys.compactMap({ levels[$0] }).min(), common > featureLevel
+        else { return nil }
+        return .levelRaised(common)
+    }
+
+    private mutating func raise(to level: UInt32) -> Outcome {
+        guard cluster != nil else { return .refused("the cluster is not initialized yet") }
+        guard level > featureLevel else { return .unchanged }
+        featureLevel = level
         return .applied
     }
 
@@ -221,6 +242,8 @@ package enum ControllerCommand: Sendable, Equatable {
     case nodeReplaced(NodeID, by: NodeID, addresses: [String: String])
     /// These replicas are in their group's configuration no more.
     case replicasGone([Replica])
+    /// Every member supports this feature level, and nobody who does not is let in from now on.
+    case levelRaised(UInt32)
 
     /// A replica of a group.
     package struct Replica: Sendable, Equatable {

@@ -36,17 +36,9 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
 
     let consensus = ConsensusService(configuration, settings, node, nodeMetrics, watch, home: machine.home, log: log)
     try await consensus.start()
-    let resp = RESPService(
-        configuration,
-        RESPServer(
-            service: node,
-            settings: configuration.respSettings(clock),
-            metrics: metrics,
-            logger: log
-        )
-    )
+    let resp = makeRESPServices(configuration, node, metrics, clock, log)
     do {
-        try await resp.start(on: group)
+        for service in resp { try await service.start(on: group) }
     } catch {
         await consensus.stop()
         throw error
@@ -69,7 +61,7 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
 
     // Stopped in the opposite order: clients first, then the node.
     var services = ServiceGroupConfiguration(
-        services: ([consensus, resp, http] as [any Service]).map {
+        services: (([consensus] as [any Service]) + resp + [http]).map {
             .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         },
         logger: log
@@ -82,6 +74,25 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
     defer { signals.cancel() }
     try await running.run()
     log.info("stopped")
+}
+
+/// The listener for Redis clients, and the one for clients of Redis Cluster where it is configured.
+private func makeRESPServices(
+    _ configuration: NodeConfiguration,
+    _ node: Node,
+    _ metrics: MetricRegistry,
+    _ clock: PosixClock,
+    _ log: Logger
+) -> [RESPService] {
+    var settings = configuration.respSettings(clock)
+    let plain = RESPServer(service: node, settings: settings, metrics: metrics, logger: log)
+    var services = [RESPService(configuration.resp.listen, plain)]
+    if let listener = configuration.respCluster.listener {
+        settings.isRedirecting = true
+        let server = RESPServer(service: node, settings: settings, metrics: metrics, logger: log)
+        services.append(RESPService(listener.listen, server))
+    }
+    return services
 }
 
 /// The first signal stops the node gracefully, the second ends the process.

@@ -84,8 +84,8 @@ struct RESPService: Service {
     private let address: HostPort
     private let server: RESPServer
 
-    init(_ configuration: NodeConfiguration, _ server: RESPServer) {
-        address = configuration.resp.listen
+    init(_ address: HostPort, _ server: RESPServer) {
+        self.address = address
         self.server = server
     }
 

@@ -31,6 +31,7 @@ extension NodeConfiguration {
             "resp": resp.advertised.description, "http": http.advertised.description,
             "peer": peer.advertised.description,
         ]
+        settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
         settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
         settings.blockCacheBytes = storage.blockCacheBytes
@@ -79,6 +80,11 @@ extension NodeConfiguration {
     var httpSettings: HTTPSettings {
         var settings = HTTPSettings()
         settings.connectionsMax = limits.connections
+        settings.queryRoutes = httpLimits.queryRoutes
+        settings.crossOrigins = (httpLimits.corsOrigins ?? "").split(separator: " ").map(String.init)
+        settings.idleTimeout = httpLimits.idleTimeout
+        settings.bodyTimeout = httpLimits.bodyTimeout
+        settings.writeTimeout = httpLimits.writeTimeout
         settings.scrapeLifetime = .milliseconds(50)
         settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings

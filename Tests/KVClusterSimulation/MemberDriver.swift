@@ -12,6 +12,7 @@ final class MemberDriver: @unchecked Sendable {
     private let cluster: SimulatedCluster
     private let randomness: SeededRandomness
     private var isStopped = false
+    private var ended: UInt64 = 0
     /// Who is a member, as the leader of group 0 said last.
     private(set) var members: Set<NodeID>
     private(set) var changes = 0
@@ -31,7 +32,8 @@ final class MemberDriver: @unchecked Sendable {
         members = Set(cluster.hosts.filter(\.isWanted).map(\.id))
     }
 
-    var isSteady: Bool { isStopped && wasSteady }
+    /// Whether all changes are carried out; what was asked at the very end may still be on its way for a while.
+    var isSteady: Bool { isStopped && wasSteady && world.now > ended + 3_000_000_000 }
 
     func begin() {
         look()
@@ -41,6 +43,7 @@ final class MemberDriver: @unchecked Sendable {
     /// No new changes; it looks on until all are carried out.
     func end() {
         isStopped = true
+        ended = world.now
         wasSteady = false
     }
 
@@ -85,9 +88,15 @@ final class MemberDriver: @unchecked Sendable {
 
     /// Asks for a change that brings a host, which starts with an empty disk once the change is accepted.
     private func bring(_ id: NodeID, _ change: MemberChange) {
-        // Where the answer is lost or wrong, the leader's list tells.
-        uncertain.insert(id)
-        ask(change) { [self] isAccepted in if isAccepted { restart(id) } }
+        // Where the answer is lost, the leader's list tells.
+        let wasUncertain = !uncertain.insert(id).inserted
+        ask(change) { [self] error in
+            if error == nil, uncertain.contains(id) { restart(id) }
+            // A clear refusal of this order says nothing of an earlier one.
+            if let code = error?.code, [.conflict, .notFound, .notLeader].contains(code), !wasUncertain {
+                uncertain.remove(id)
+            }
+        }
     }
 
     private func restart(_ id: NodeID) {
@@ -99,15 +108,15 @@ final class MemberDriver: @unchecked Sendable {
         cluster.start(host)
     }
 
-    private func ask(_ change: MemberChange, _ completion: @escaping @Sendable (Bool) -> Void) {
-        guard let leader else { return }
+    private func ask(_ change: MemberChange, _ completion: @escaping @Sendable (ServiceError?) -> Void) {
+        guard let leader else { return completion(ServiceError(.notLeader, "nobody leads")) }
         leader.change(change) { [self] error in
             if error == nil {
                 changes += 1
                 isOpen = true
                 wasSteady = false
             }
-            completion(error == nil)
+            completion(error)
         }
     }
 
@@ -134,6 +143,7 @@ final class MemberDriver: @unchecked Sendable {
                     restart(member.id)
                 }
                 wasSteady = known.members.allSatisfy { $0.state == .steady }
+                if !wasSteady { isOpen = true }
                 if wasSteady, isOpen {
                     isOpen = false
                     changesDone += 1

@@ -215,7 +215,7 @@ final class SimulatedCluster: @unchecked Sendable {
             let node = try Node.open(
                 settings,
                 environment: environment,
-                log: Logger(label: "sim", factory: { _ in SwiftLogNoOpLogHandler() })
+                log: logger(of: host)
             )
             let apply = onApply
             node.onApply = { group, entry in apply(host.id, group, entry) }
@@ -235,9 +235,16 @@ final class SimulatedCluster: @unchecked Sendable {
         }
     }
 
+    private func logger(of host: Host) -> Logger {
+        Logger(label: "sim") { _ -> any LogHandler in
+            if options.logsEvents { SimulationLog(host.id, world) } else { SwiftLogNoOpLogHandler() }
+        }
+    }
+
     /// A node's power goes: nothing that it queued happens any more, and the disk keeps what it must and perhaps more.
     func crash(_ host: Host, _ survival: CrashSurvival) {
         guard host.domain != nil else { return }
+        if options.logsEvents { print("\(world.now / 1_000_000) ms node \(host.id): CRASH \(survival)") }
         host.domain?.kill()
         host.domain = nil
         host.node = nil

@@ -59,7 +59,11 @@ final class SimulationRun: @unchecked Sendable {
         } catch let violation as SimulationViolation {
             throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
         }
-        try settle(cluster, except: faults.absentHosts)
+        do {
+            try settle(cluster, except: faults.absentHosts)
+        } catch let violation as SimulationViolation {
+            throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
+        }
         try compareReplicas(cluster, except: faults.absentHosts)
         try checkHistory()
         return totals(cluster, faults)
@@ -159,6 +163,9 @@ final class SimulationRun: @unchecked Sendable {
             totals.ok += client.ok
             totals.refused += client.refused
             totals.unknown += client.unknown
+            totals.transactions += client.transactions
+            totals.sessionWrites += client.sessionWrites
+            totals.sessionRetries += client.sessionRetries
         }
         totals.elections = invariants.elections
         totals.applied = invariants.appliedCount

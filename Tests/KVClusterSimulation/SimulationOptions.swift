@@ -54,6 +54,9 @@ package struct SimulationOptions: Sendable {
     /// Bugs of the consensus core switched on.
     package var raftBugs: PlantedBugs = []
 
+    /// Prints what the nodes log.
+    package var logsEvents = false
+
     /// Three nodes, 500 operations, every standard fault.
     package init() {}
 }
@@ -68,6 +71,12 @@ package struct SimulationTotals: Sendable {
     package var refused = 0
     /// Operations whose outcome the client never learned.
     package var unknown = 0
+    /// Transactions sent.
+    package var transactions = 0
+    /// Writes sent in a session.
+    package var sessionWrites = 0
+    /// How often such writes were sent again.
+    package var sessionRetries = 0
     /// Terms in which a leader was seen.
     package var elections = 0
     /// Nodes that crashed.
@@ -120,6 +129,9 @@ package struct SimulationTotals: Sendable {
         ok += other.ok
         refused += other.refused
         unknown += other.unknown
+        transactions += other.transactions
+        sessionWrites += other.sessionWrites
+        sessionRetries += other.sessionRetries
         elections += other.elections
         crashes += other.crashes
         pauses += other.pauses
@@ -165,6 +177,9 @@ package struct SimulationTotals: Sendable {
         need(.membership, transfers, "transfer")
         if elections == 0 { names.append("election") }
         if flushes == 0 { names.append("flush") }
+        if transactions == 0 { names.append("transaction") }
+        if sessionWrites == 0 { names.append("write in a session") }
+        if faults.contains(.crash), sessionRetries == 0 { names.append("retry in a session") }
         if ok == 0 { names.append("successful operation") }
         return names
     }
@@ -172,7 +187,9 @@ package struct SimulationTotals: Sendable {
     /// One line for each number.
     package var table: String {
         [
-            ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown), ("elections", elections),
+            ("runs", runs), ("operations ok", ok), ("refused", refused), ("unknown", unknown),
+            ("transactions", transactions),
+            ("writes in sessions", sessionWrites), ("retries in sessions", sessionRetries), ("elections", elections),
             ("crashes", crashes), ("pauses", pauses), ("cuts", cuts), ("clock changes", clockChanges),
             ("slow disks", slowDisks),
             ("wipes", wipes), ("member changes", memberChanges), ("member changes done", memberChangesDone),

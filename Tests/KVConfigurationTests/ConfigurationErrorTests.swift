@@ -21,8 +21,8 @@ struct ConfigurationErrorTests {
         ),
         Case(
             least + "election_timeout: 5s",
-            "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, http, peer, raft, log, "
-                + "storage, limits, request, threads, logging, alarms; nearest: raft.election_timeout"
+            "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, "
+                + "resp_cluster, http, peer, raft, log, storage, limits, request, threads, logging, alarms; nearest: raft.election_timeout"
         ),
         Case(
             least + "raft:\n  heartbeat: 50ms\n  heartbeat: 60ms",

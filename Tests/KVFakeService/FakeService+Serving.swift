@@ -101,7 +101,8 @@ extension FakeService.State {
             rows[key] = FakeService.Stored(value: value, version: revision, expiresAt: row?.expiresAt ?? 0)
             return FakeReply(outcome: .done, version: revision, value: value)
         case .increment(let amount):
-            guard let old = Int64(String(decoding: row?.value ?? [0x30], as: UTF8.self)) else {
+            let text = String(decoding: row?.value ?? [0x30], as: UTF8.self)
+            guard let old = Int64(text), String(old) == text else {
                 return failure(.notAnInteger, "not a number")
             }
             let (new, overflowed) = old.addingReportingOverflow(amount)

@@ -38,10 +38,12 @@ package final class FakeService: KeyValueService {
 
     package let requestLimits: RequestLimits
     let state = Mutex(State())
+    private let scanPositions: ScanPositions
 
     /// A service without keys.
-    package init(limits: RequestLimits = RequestLimits()) {
+    package init(limits: RequestLimits = RequestLimits(), scanPositionsMax: Int = 4_096) {
         requestLimits = limits
+        scanPositions = ScanPositions(node: NodeID(1), capacity: scanPositionsMax, random: 0)
     }
 
     // MARK: The test's side
@@ -122,6 +124,15 @@ package final class FakeService: KeyValueService {
     package func scan(_ request: ScanRequest, completion: @escaping @Sendable (Result<ScanPage, ServiceError>) -> Void)
     {
         completion(state.withLock { $0.scan(request) })
+    }
+
+    package func keepScanPosition(_ key: [UInt8]) -> UInt64 { scanPositions.keep(key) }
+
+    package func scanPosition(
+        _ cursor: UInt64,
+        completion: @escaping @Sendable (Result<[UInt8], ServiceError>) -> Void
+    ) {
+        completion(scanPositions.find(cursor).map { .success($0) } ?? .failure(ScanPositions.expired))
     }
 
     package func count(

@@ -324,7 +324,7 @@ import Testing
     }
 
     @Test func `a cursor carries the node and is forgotten when too many follow`() throws {
-        let harness = try RESPHarness { $0.cursorsMax = 2 }
+        let harness = try RESPHarness(scanPositionsMax: 2)
         for index in 0..<5 { _ = try harness.call("SET", "\(index)", "v") }
         let first = try harness.call("SCAN", "0", "COUNT", "1").split(separator: "\r\n")[2]
         #expect(UInt64(first).map { $0 >> 48 } == 1)

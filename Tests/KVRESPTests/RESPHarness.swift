@@ -15,8 +15,12 @@ final class RESPHarness {
     let channel: EmbeddedChannel
     let registry = MetricRegistry()
 
-    init(limits: RequestLimits = RequestLimits(), _ change: (inout RESPSettings) -> Void = { _ in }) throws {
-        let service = FakeService(limits: limits)
+    init(
+        limits: RequestLimits = RequestLimits(),
+        scanPositionsMax: Int = 4_096,
+        _ change: (inout RESPSettings) -> Void = { _ in }
+    ) throws {
+        let service = FakeService(limits: limits, scanPositionsMax: scanPositionsMax)
         self.service = service
         var settings = RESPSettings(node: NodeID(1), softwareVersion: "0.1.0") { service.now }
         change(&settings)

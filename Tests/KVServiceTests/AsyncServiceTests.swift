@@ -40,6 +40,10 @@ private final class ScriptedService: KeyValueService {
     func count(_ consistency: Consistency, completion: @escaping @Sendable (Result<UInt64, ServiceError>) -> Void) {
         completion(consistency == .stale ? .success(3) : .failure(ServiceError(.noLeader, "scripted")))
     }
+    func keepScanPosition(_ key: [UInt8]) -> UInt64 { UInt64(key.count) }
+    func scanPosition(_ cursor: UInt64, completion: @escaping @Sendable (Result<[UInt8], ServiceError>) -> Void) {
+        completion(.failure(ScanPositions.expired))
+    }
     func submit(_ request: ShardRequest, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
         completion(.success(request == .clear))
     }

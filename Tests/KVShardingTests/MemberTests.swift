@@ -101,6 +101,21 @@ struct MemberTests {
         #expect(state == before)
     }
 
+    @Test func `the feature level rises to what all members support, once all were heard from, and never falls`() throws
+    {
+        var state = try Self.cluster()
+        let ids = (1...3).map { NodeID($0) }
+        #expect(state.rise(supported: [ids[0]: 3, ids[1]: 2]) == nil)
+        #expect(state.rise(supported: [ids[0]: 3, ids[1]: 1, ids[2]: 3]) == nil)
+        let rise = try #require(state.rise(supported: [ids[0]: 3, ids[1]: 2, ids[2]: 3, NodeID(9): 1]))
+        #expect(rise == .levelRaised(2))
+        #expect(try rise.encoded.withUnsafeBytes { (buffer) throws in try ControllerCommand(buffer) } == rise)
+        #expect(state.apply(rise) == .applied)
+        #expect(state.featureLevel == 2)
+        #expect(state.apply(.levelRaised(1)) == .unchanged)
+        #expect(state.featureLevel == 2)
+    }
+
     @Test func `commands and states of members come back from their bytes`() throws {
         var state = try Self.cluster()
         let commands: [ControllerCommand] = [

@@ -34,6 +34,9 @@ struct KVSim: ParsableCommand {
     @Option(help: "Plant a bug and expect to find it: \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", ")).")
     var bug: PlantedBug?
 
+    @Flag(help: "Print what the nodes log, to follow a run that failed.")
+    var log = false
+
     @Flag(help: "Print each seed's result.")
     var verbose = false
 
@@ -48,6 +51,7 @@ struct KVSim: ParsableCommand {
         var options = SimulationOptions()
         options.nodes = nodes
         options.operations = operations
+        options.logsEvents = log
         if wipe { options.faults.insert(.wipe) }
         if membership { options.faults.insert(.membership) }
         bug?.plant(in: &options)

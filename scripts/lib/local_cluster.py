@@ -8,6 +8,7 @@ the directory. Only the standard library is used.
 import json
 import os
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -108,9 +109,11 @@ class Node:
         self.resp = record["resp"]
         self.http = record["http"]
         self.peer = record["peer"]
+        # Whether it came to a cluster that was there; it names all others when it starts, which it needs until it is a member.
+        self.joins = record.get("joins", False)
 
     def record(self):
-        return {key: getattr(self, key) for key in ("id", "config", "data", "resp", "http", "peer")}
+        return {key: getattr(self, key) for key in ("id", "config", "data", "resp", "http", "peer", "joins")}
 
     @property
     def pid_file(self):
@@ -137,7 +140,7 @@ class Node:
         log = open(self.log_file, "ab")
         try:
             process = subprocess.Popen(
-                [find_program("kvnode"), "--config", self.config],
+                [find_program("kvnode"), "--config", self.config, *self.join_flags()],
                 cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
         finally:
             log.close()
@@ -146,6 +149,10 @@ class Node:
         while process.poll() is None and not process_arguments(process.pid):
             time.sleep(POLL_SECONDS / 20)
         return process
+
+    def join_flags(self):
+        others = [node for node in self.cluster.nodes if node.id != self.id] if self.joins else []
+        return [word for node in others for word in ("--join", f"127.0.0.1:{node.peer}")]
 
     def signal(self, number):
         pid = self.pid
@@ -213,7 +220,7 @@ class LocalCluster:
         else:
             records = self.written_records(count, base_port, settings or {})
         self.nodes = [Node(self, record) for record in records]
-        self.description_file.write_text(json.dumps({"nodes": records}, indent=2) + "\n")
+        self.save()
 
     def shipped_records(self, count):
         """The nodes of config/, whose ports these are."""
@@ -229,7 +236,12 @@ class LocalCluster:
         for i, (resp, http, peer) in enumerate(ports, start=1):
             records.append({"id": i, "config": str(self.directory / f"n{i}.yaml"), "data": str(self.directory / f"n{i}"),
                             "resp": resp, "http": http, "peer": peer})
-        members = "[" + ", ".join(f'{{id: {r["id"]}, peer: "127.0.0.1:{r["peer"]}"}}' for r in records) + "]"
+        self.write_configurations(records, records, settings)
+        return records
+
+    def write_configurations(self, records, founders, settings):
+        """The files of these nodes, which name the founders."""
+        members = "[" + ", ".join(f'{{id: {r["id"]}, peer: "127.0.0.1:{r["peer"]}"}}' for r in founders) + "]"
         for record in records:
             tree = {
                 "node": {"id": record["id"], "data_dir": yaml_text(record["data"])},
@@ -246,7 +258,29 @@ class LocalCluster:
                 branch[leaf] = value
             text = "\n".join(["# Written by scripts/cluster.", *yaml_lines(tree)]) + "\n"
             pathlib.Path(record["config"]).write_text(text)
-        return records
+
+    def add(self, number=None, settings=None):
+        """A further node, on free ports, that is to join; or one of the present ones that is to join anew, its data lost."""
+        known = next((node for node in self.nodes if str(node.id) == str(number)), None)
+        if known:
+            if known.pid:
+                raise ClusterError(f"node {known.id} runs")
+            shutil.rmtree(known.data, ignore_errors=True)
+            known.joins = True
+        else:
+            number = int(number or max(node.id for node in self.nodes) + 1)
+            resp, http, peer = free_ports(3)
+            record = {"id": number, "config": str(self.directory / f"n{number}.yaml"), "data": str(self.directory / f"n{number}"),
+                      "resp": resp, "http": http, "peer": peer, "joins": True}
+            self.write_configurations([record], [record], settings or {})
+            known = Node(self, record)
+            self.nodes.append(known)
+        self.save()
+        return known
+
+    def save(self):
+        records = [node.record() for node in self.nodes]
+        self.description_file.write_text(json.dumps({"nodes": records}, indent=2) + "\n")
 
     def ports(self, count, base_port):
         """RESP, HTTP and peer port of each node."""

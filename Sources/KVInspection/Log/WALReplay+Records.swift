@@ -1,4 +1,5 @@
 import KVBase
+import KVEnvironment
 import KVLog
 import KVRaft
 import KVReplication
@@ -64,7 +65,7 @@ extension WALReplay {
     }
 
     private func show(_ content: RecordContent, _ record: LogRecord, _ path: String, _ selection: RecordSelection) {
-        let file = path.split(separator: "/").last ?? ""
+        let file = fileName(of: path)
         let place: [(String, JSONValue)] = [
             ("file", .text(path)), ("offset", .number(record.place.offset)), ("sequence", .number(record.sequence)),
             ("kind", .text(RecordSelection.name(record.kind))), ("bytes", .count(record.payload.count)),

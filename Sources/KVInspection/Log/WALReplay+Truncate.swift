@@ -83,7 +83,7 @@ extension WALReplay {
 
     /// The directory of a segment; nil for another file.
     private func segmentDirectory(of path: String) -> String? {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let name = fileName(of: path)
         return LogFormat.segmentNumber(name) == nil ? nil : parentDirectory(of: path)
     }
 

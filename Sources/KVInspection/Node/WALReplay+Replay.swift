@@ -287,7 +287,7 @@ private struct ReplaySource {
         guard let manifest = source.report.path else { return }
         let names =
             source.report.tables.map(\.name)
-            + ["CURRENT", manifest.split(separator: "/").last.map(String.init) ?? manifest]
+            + ["CURRENT", fileName(of: manifest)]
         for name in names { try fileSystem.copyFile(source.path + "/" + name, to: directory + "/" + name) }
         try fileSystem.synchronizeDirectory(directory)
     }

@@ -1,3 +1,4 @@
+import KVEnvironment
 import KVStorage
 
 extension SSTDump {
@@ -70,7 +71,7 @@ extension SSTDump {
         }
         if let table {
             fields.append(("table", .text(table)))
-            text += "  in \(table.split(separator: "/").last ?? "")"
+            text += "  in \(fileName(of: table))"
         }
         output.row(type, fields, text)
     }

@@ -71,47 +71,42 @@ extension SSTDump {
     }
 
     private func live(_ target: TableTarget, _ key: [UInt8]) -> [Trace] {
+        target.tables.flatMap { table -> [Trace] in
+            guard let inspector = table.inspector, table.expected?.mayHold(key) ?? true else { return [] }
+            return live(TablePlace(table), inspector, key)
+        }
+    }
+
+    private func live(_ place: TablePlace, _ inspector: TableInspector, _ key: [UInt8]) -> [Trace] {
         var traces: [Trace] = []
-        for table in target.tables {
-            guard let inspector = table.inspector, table.expected?.mayHold(key) ?? true else { continue }
-            let name = table.path.split(separator: "/").last.map(String.init) ?? table.path
-            let place = table.level.map { "table \(name), level \($0)" } ?? "table \(name)"
-            func trace(_ text: String, _ fields: [(String, JSONValue)], isHit: Bool) {
-                traces.append(
-                    Trace(
-                        fields: [("where", .text("table")), ("table", .text(table.path))] + fields,
-                        text: "\(place): \(text)",
-                        isHit: isHit
-                    )
-                )
-            }
+        var merge = TableMerge([inspector], from: key, to: key + [0])
+        let found = merge.next()?.entries ?? []
+        if found.isEmpty {
             let passes = inspector.filterMayContain(key)
-            var merge = TableMerge([inspector], from: key, to: key + [0])
-            let found = merge.next()?.entries ?? []
-            if found.isEmpty {
-                let filter = passes.map { $0 ? "the filter lets it pass" : "the filter denies it" } ?? "no filter reads"
-                trace("not in it; \(filter)", [("filter", passes.map { .flag($0) } ?? .null)], isHit: false)
-            }
-            for (entry, _) in found {
-                let row = StoredRow(key: key, value: entry.value, isRaw: output.showsRawKeys)
-                let what = entry.isDeletion ? "delete" : "put \(row.bytes.count) bytes" + row.text
-                trace(
-                    "@\(entry.sequence) \(what)",
-                    [
-                        ("sequence", .number(entry.sequence)),
-                        ("operation", .text(entry.isDeletion ? "delete" : "put")),
-                        ("valueBytes", .count(row.bytes.count)),
-                    ] + row.fields,
-                    isHit: true
-                )
-            }
-            for range in inspector.ranges where range.covers(key) {
-                trace(
-                    "@\(range.sequence) delete range from \(output.shownKey(range.start)) to \(output.shownKey(range.end))",
+            let filter = passes.map { $0 ? "the filter lets it pass" : "the filter denies it" } ?? "no filter reads"
+            traces.append(
+                place.trace("not in it; \(filter)", [("filter", passes.map { .flag($0) } ?? .null)], isHit: false)
+            )
+        }
+        for (entry, _) in found {
+            let row = StoredRow(key: key, value: entry.value, isRaw: output.showsRawKeys)
+            let what = entry.isDeletion ? "delete" : "put \(row.bytes.count) bytes" + row.text
+            let fields: [(String, JSONValue)] = [
+                ("sequence", .number(entry.sequence)),
+                ("operation", .text(entry.isDeletion ? "delete" : "put")),
+                ("valueBytes", .count(row.bytes.count)),
+            ]
+            traces.append(place.trace("@\(entry.sequence) \(what)", fields + row.fields, isHit: true))
+        }
+        for range in inspector.ranges where range.covers(key) {
+            let bounds = "from \(output.shownKey(range.start)) to \(output.shownKey(range.end))"
+            traces.append(
+                place.trace(
+                    "@\(range.sequence) delete range \(bounds)",
                     [("sequence", .number(range.sequence)), ("operation", .text("deleteRange"))],
                     isHit: true
                 )
-            }
+            )
         }
         return traces
     }
@@ -170,5 +165,27 @@ extension SSTDump {
             }
         }
         return traces
+    }
+}
+
+/// The table that a trace is about.
+private struct TablePlace {
+    private let path: String
+    private let text: String
+
+    init(_ table: TableLook) {
+        path = table.path
+        let name = fileName(of: table.path)
+        var text = "table \(name)"
+        if let level = table.level { text += ", level \(level)" }
+        self.text = text
+    }
+
+    func trace(_ what: String, _ fields: [(String, JSONValue)], isHit: Bool) -> SSTDump.Trace {
+        SSTDump.Trace(
+            fields: [("where", .text("table")), ("table", .text(path))] + fields,
+            text: "\(text): \(what)",
+            isHit: isHit
+        )
     }
 }

@@ -118,7 +118,7 @@ struct Paths {
         guard manifest.path != nil, !manifest.edits.isEmpty else {
             return TableTarget(directory: nil, manifest: nil, tables: [look(path, nil, isLive: nil)])
         }
-        let name = path.split(separator: "/").last.map(String.init)
+        let name = fileName(of: path)
         let known = manifest.tables.first { $0.name == name }
         return TableTarget(directory: nil, manifest: nil, tables: [look(path, known, isLive: known != nil)])
     }

@@ -86,7 +86,7 @@ package enum LogInspection {
         path: String,
         _ body: (LogRecord) -> Void = { _ in }
     ) -> LogFileReport {
-        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let name = fileName(of: path)
         var contents = LogContents(emptyIn: path)
         return file(
             fileSystem,

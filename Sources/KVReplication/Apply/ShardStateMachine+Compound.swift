@@ -139,6 +139,11 @@ extension ShardStateMachine {
             if isFull || isAllOrNothing && (answer.outcome == .failed || answer.outcome == .conditionFailed) {
                 goBack(to: before)
                 answer.integer = Int64(place)
+                if answer.fault >= 0, !isFull {
+                    let why = faults[answer.fault]
+                    let message = "request \(place) of the transaction failed, nothing was done: \(why.message)"
+                    answer.fault = note(ServiceError(why.code, message))
+                }
                 return answer
             }
             encode(answer, tag: UInt64(place), to: &encoded)

@@ -82,10 +82,16 @@ extension GroupReplica {
         return SnapshotManifest(index: index, term: term, membership: membership, parts: parts)
     }
 
-    /// The follower has all of a snapshot's data: its core is told.
-    func snapshotDelivered(to peer: ReplicaID, index: LogIndex, term: Term) {
-        guard stopReason == nil else { return }
-        core.snapshotDelivered(to: peer, index: index, term: term, configuration: core.configuration)
+    /// The follower has all of a snapshot's data: its core is told, with the configuration as it was at the snapshot's index.
+    func snapshotDelivered(to peer: ReplicaID, _ manifest: SnapshotManifest) {
+        // What this replica wrote itself can be read.
+        guard stopReason == nil, let membership = try? GroupMembership(decoding: manifest.membership) else { return }
+        core.snapshotDelivered(
+            to: peer,
+            index: manifest.index,
+            term: manifest.term,
+            configuration: membership.configuration
+        )
         host.turnEnd.ask()
     }
 

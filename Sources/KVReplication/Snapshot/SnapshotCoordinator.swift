@@ -67,6 +67,14 @@ package final class SnapshotCoordinator: @unchecked Sendable {
         if let until = resting[target], host.clock.monotonicNanoseconds < until {
             return group.snapshotFailed(to: request.replica)
         }
+        if let other = replicas[target], other != request.replica {
+            // Its host has another life now: nobody is there to take the old one's.
+            end(target, group, other, succeeded: false)
+        }
+        guard !preparing.contains(target) else {
+            // Perhaps for an earlier replica of that node: it is asked for again.
+            return group.snapshotFailed(to: request.replica)
+        }
         guard outgoing[target] == nil, preparing.insert(target).inserted else { return }
         lastTransfer += 1
         let transfer = lastTransfer
@@ -100,10 +108,7 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             home: host.home,
             now: host.clock.monotonicNanoseconds,
             send: { [host] chunk in host.outbox.sendNow(.snapshotChunk(chunk), to: target.node) },
-            delivered: { [host] in
-                group.snapshotDelivered(to: replica, index: manifest.index, term: manifest.term)
-                host.turnEnd.ask()
-            },
+            delivered: { group.snapshotDelivered(to: replica, manifest) },
             failed: { [weak self] _ in self?.end(target, group, replica, succeeded: false) }
         )
         outgoing[target] = sender

@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 /// A cluster of real processes in a temporary folder, on free ports, driven by scripts/cluster.
@@ -14,11 +15,14 @@ final class TestCluster: Sendable {
     }
 
     let folder: TemporaryFolder
-    let nodes: [Node]
+    private let known: Mutex<[Node]>
+
+    /// All nodes, those that were removed too.
+    var nodes: [Node] { known.withLock { $0 } }
 
     private init(folder: TemporaryFolder, nodes: [Node]) {
         self.folder = folder
-        self.nodes = nodes
+        known = Mutex(nodes)
     }
 
     /// Runs `body` with a cluster that is ready, and ends it whatever happens.
@@ -44,17 +48,30 @@ final class TestCluster: Sendable {
             within: 90
         )
         try #require(started.code == 0, "\(started.everything)")
-        struct Description: Decodable {
-            let nodes: [Node]
-        }
-        let text = try Data(contentsOf: folder.file("cluster.json"))
-        let cluster = TestCluster(folder: folder, nodes: try JSONDecoder().decode(Description.self, from: text).nodes)
+        let cluster = TestCluster(folder: folder, nodes: try described(folder))
         defer { cluster.killAll() }
         do {
             try body(cluster)
         } catch {
             Issue.record("\(error)\n\(cluster.logs)")
         }
+    }
+
+    /// The nodes that cluster.json names.
+    private static func described(_ folder: TemporaryFolder) throws -> [Node] {
+        struct Description: Decodable {
+            let nodes: [Node]
+        }
+        let text = try Data(contentsOf: folder.file("cluster.json"))
+        return try JSONDecoder().decode(Description.self, from: text).nodes
+    }
+
+    /// Starts a further node, or a present one without its data, which waits to be added; returns its peer address.
+    func join(_ id: Int) throws -> String {
+        let address = try script("join", "\(id)")
+        let all = try Self.described(folder)
+        known.withLock { $0 = all }
+        return address
     }
 
     private static func script(
