@@ -69,7 +69,6 @@ private final class Transfer: @unchecked Sendable {
     }
 
     func start() {
-        makeReceiver()
         let sender = SnapshotSender(
             group: GroupID(1),
             transfer: 1,
