@@ -3,7 +3,7 @@ import Testing
 
 extension EndToEnd {
     @Suite struct `backups of a cluster` {
-        @Test func `a cluster is saved, restored under a new identity to any point, and an old member cannot join`()
+        @Test func `a cluster is saved and restored under a new identity, as it was saved and to a later point`()
             throws
         {
             let repository = try TemporaryFolder()

@@ -37,7 +37,8 @@ final class LoadSource: RequestSource, @unchecked Sendable {
     @inline(__always)
     func nextDue(_ now: UInt64) -> UInt64? {
         guard issued < issuedMax else { return nil }
-        guard let interval else { return now < end ? now : nil }
+        // Not before the beginning: what is due earlier is not counted.
+        guard let interval else { return now < end ? max(now, begin) : nil }
         let due = begin + UInt64(Double(issued) * interval)
         // What was due before the end is sent even when it is late, but not for ever.
         guard due < end, now < giveUpAt else {
