@@ -74,6 +74,22 @@ let openAPIComponents = #"""
             "requestId": {"type": "string"}
           }
         },
+        "NodeID": {
+          "description": "A node's number, as text or as a number",
+          "anyOf": [
+            {"type": "string", "pattern": "^[1-9][0-9]{0,17}$"},
+            {"type": "integer", "minimum": 1, "maximum": 9223372036854775807}
+          ]
+        },
+        "Members": {
+          "type": "object",
+          "required": ["cluster", "leader", "members"],
+          "properties": {
+            "cluster": {"type": "string"},
+            "leader": {"type": ["string", "null"]},
+            "members": {"type": "array", "items": {"type": "object"}}
+          }
+        },
         "LogLevel": {
           "type": "object",
           "required": ["level"],

@@ -1,5 +1,6 @@
-// What `/openapi.json` answers: the interface for programs, as OpenAPI 3.1 describes one. The paths are in OpenAPIPaths.swift and
-// OpenAPINodePaths.swift, one string for each kind of routes, what they share in OpenAPIComponents.swift.
+// What `/openapi.json` answers: the interface for programs, as OpenAPI 3.1 describes one. The paths are in OpenAPIPaths.swift,
+// OpenAPINodePaths.swift and OpenAPIMemberPaths.swift, one string for each kind of routes, what they share in
+// OpenAPIComponents.swift.
 //
 // Tests hold it against a public validator, its paths against the routes, and the answers of a running server against it.
 
@@ -16,7 +17,7 @@ let openAPIDescription = """
       "security": [],
       "tags": [{"name": "keys"}, {"name": "sessions"}, {"name": "node"}, {"name": "administration"}],
       "paths": {
-    \([openAPIKeyPaths, openAPISessionPaths, openAPINodePaths, openAPIOperatorPaths].joined(separator: ",\n"))
+    \([openAPIKeyPaths, openAPISessionPaths, openAPINodePaths, openAPIOperatorPaths, openAPIMemberPaths].joined(separator: ",\n"))
       },
     \(openAPIComponents)
     }

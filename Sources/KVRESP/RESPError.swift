@@ -43,7 +43,7 @@ extension ServiceError {
         case .unavailable: "LOADING \(message)"
         case .corruption: "ERR stored data is damaged: \(message)"
         case .cursorExpired: "ERR cursor expired, start again at 0"
-        case .badRequest, .tooLarge: "ERR \(message)"
+        case .badRequest, .tooLarge, .notFound, .conflict: "ERR \(message)"
         case .moved: "MOVED \(message)"
         default: "ERR \(code.rawValue): \(message)"
         }

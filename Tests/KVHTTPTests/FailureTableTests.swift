@@ -29,6 +29,8 @@ import Testing
         .timeout: Row(status: 504, isRetryable: true),
         .corruption: Row(status: 500),
         .cursorExpired: Row(status: 400),
+        .notFound: Row(status: 404),
+        .conflict: Row(status: 409),
         .internalError: Row(status: 500),
     ]
 

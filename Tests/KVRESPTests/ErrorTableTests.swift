@@ -20,6 +20,8 @@ import Testing
         .diskFull: "DISKFULL why",
         .unknownOutcome: "UNKNOWN why",
         .corruption: "ERR stored data is damaged: why",
+        .notFound: "ERR why",
+        .conflict: "ERR why",
         .cursorExpired: "ERR cursor expired, start again at 0",
         .internalError: "ERR internal: why",
     ]
