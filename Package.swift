@@ -112,6 +112,7 @@ let modules: [Module] = [
     Module("CLibCrypt", .system(pkgConfig: "libxcrypt", apt: "libcrypt-dev")),
     Module("CCRC32C"),
     Module("CMemory"),
+    Module("CEpoll"),
     Module("KVBase", .library, ["CCRC32C"] + (sanitizesThreads ? ["CMutexEvents"] : [])),
     Module("KVEnvironment", .library, ["KVBase"]),
     Module("KVPosix", .library, ["KVBase", "KVEnvironment", "KVService", "CLibCrypt"]),
@@ -185,7 +186,7 @@ let modules: [Module] = [
     Module(
         "kvctl",
         .executable,
-        ["KVBase", "KVClient", "KVConfiguration"],
+        ["KVBase", "KVClient", "KVConfiguration", "KVEnvironment", "KVPosix", "KVInspection", "KVBackup"],
         arguments + [("TextTable", "TextTable")]
     ),
 
@@ -194,6 +195,12 @@ let modules: [Module] = [
         "KVInspection",
         .library,
         ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+    ),
+    // Backups: their folders, checking and restoring them.
+    Module(
+        "KVBackup",
+        .library,
+        ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVInspection"]
     ),
     Module(
         "sstdump",
@@ -210,7 +217,7 @@ let modules: [Module] = [
     Module(
         "kvbench",
         .executable,
-        ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+        ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
         arguments + [("Histogram", "hdrhistogram-swift")]
     ),
 
@@ -262,6 +269,14 @@ let modules: [Module] = [
             "KVSimulation", "KVPosix",
         ]
     ),
+    Module(
+        "KVBackupTests",
+        .test,
+        [
+            "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVService", "KVReplication", "KVInspection",
+            "KVBackup", "KVSimulation",
+        ]
+    ),
     Module("KVRaftTests", .test, ["KVBase", "KVRaft"]),
     Module("KVShardingTests", .test, ["KVBase", "KVSharding"]),
     Module("KVServiceTests", .test, ["KVBase", "KVService"]),
@@ -308,6 +323,7 @@ let modules: [Module] = [
     ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
+    Module("KVBenchTests", .test, ["kvbench"], [("Histogram", "hdrhistogram-swift")]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
     Module("FuzzTests", .test, ["KVFuzzing"]),
     Module("CrashTests", .test),

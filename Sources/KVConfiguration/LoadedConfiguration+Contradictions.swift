@@ -160,6 +160,13 @@ extension LoadedConfiguration {
                 + formatBytes(configuration.log.segmentBytes * 2)
         )
         require(
+            configuration.log.retainedMax >= configuration.log.retainBytes,
+            "log.retained_max",
+            "log.retain.bytes",
+            "\(formatBytes(configuration.log.retainedMax)) is less than is kept anyway; expected at least log.retain.bytes, "
+                + formatBytes(configuration.log.retainBytes)
+        )
+        require(
             storage.blockCacheBytes < storage.memoryBudgetBytes,
             "storage.block_cache_bytes",
             "storage.memory_budget",

@@ -142,6 +142,12 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var segmentBytes = 0
         /// The value of `log.retain.bytes`.
         package var retainBytes = 0
+        /// The value of `log.retain.entries`; 0 is any number.
+        package var retainEntries = 0
+        /// The value of `log.retain.time`; zero is for ever.
+        package var retainTime = Duration.zero
+        /// The value of `log.retained_max`.
+        package var retainedMax = 0
     }
     /// The settings under `storage`.
     package struct Storage: Sendable, Equatable {

@@ -303,6 +303,27 @@ enum Schema {
             2 << 20...1 << 40,
             "How much log is kept for slow followers; one that falls further behind is sent a snapshot. At least two segments."
         ),
+        .count(
+            "log.retain.entries",
+            \.log.retainEntries,
+            "0",
+            0...1_000_000_000_000,
+            "How many entries of each group are enough for slow followers, whatever log.retain.bytes has room for; 0 for any number."
+        ),
+        .duration(
+            "log.retain.time",
+            \.log.retainTime,
+            "0ms",
+            .milliseconds(0)...(.seconds(31_536_000)),
+            "How long log is kept for slow followers, whatever log.retain.bytes has room for; 0ms for ever."
+        ),
+        .bytes(
+            "log.retained_max",
+            \.log.retainedMax,
+            "2GiB",
+            4 << 20...1 << 42,
+            "How large the log may grow while a snapshot is sent: past it the transfer is given up with an alarm. At least log.retain.bytes."
+        ),
     ]
 
     private static let storage: [Setting] = [

@@ -169,7 +169,7 @@ extension HTTPEdge {
 
     // MARK: Calls
 
-    private func value<Value: Sendable>(
+    func value<Value: Sendable>(
         _ call: (@escaping @Sendable (Result<Value, ServiceError>) -> Void) -> Void
     ) async throws(HTTPFailure) -> Value {
         let result = await withCheckedContinuation { continuation in call { continuation.resume(returning: $0) } }
@@ -179,7 +179,7 @@ extension HTTPEdge {
         }
     }
 
-    private func done(_ call: (@escaping @Sendable (ServiceError?) -> Void) -> Void) async throws(HTTPFailure) {
+    func done(_ call: (@escaping @Sendable (ServiceError?) -> Void) -> Void) async throws(HTTPFailure) {
         let error = await withCheckedContinuation { continuation in call { continuation.resume(returning: $0) } }
         if let error { throw HTTPFailure(error) }
     }

@@ -19,6 +19,7 @@ struct HTTPEdge: HTTPResponder {
     /// Within a request: whether its client may see what concerns operators.
     var isKnown = true
     let admin: (any AdminService)?
+    let backup: (any BackupService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
@@ -31,6 +32,7 @@ struct HTTPEdge: HTTPResponder {
         admin: (any AdminService)? = nil,
         authenticator: Authenticator?,
         users: (any AccessAdministration)?,
+        backup: (any BackupService)? = nil,
         _ settings: HTTPSettings,
         _ registry: MetricRegistry,
         _ logger: Logger
@@ -39,6 +41,7 @@ struct HTTPEdge: HTTPResponder {
         self.authenticator = authenticator
         self.users = users
         self.admin = admin
+        self.backup = backup
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -97,6 +100,10 @@ struct HTTPEdge: HTTPResponder {
             endpoint = found
             return try await administer(found, request, context, target)
         }
+        if let found = backupEndpoint(path) {
+            endpoint = found
+            return try await backUp(found, method, target)
+        }
         if let response = try await operatorRoute(path, method, target, &endpoint) { return response }
         guard let found = Endpoint.allCases.first(where: { $0.rawValue == path && $0 != .unknown }) else {
             throw HTTPFailure(.notFound, "not_found", "there is no '\(path)' here; keys are at /v1/kv/{key}")
@@ -127,7 +134,7 @@ struct HTTPEdge: HTTPResponder {
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
         case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .users, .user,
-            .authentication, .unknown, .logLevel, .slowRequests:
+            .authentication, .unknown, .logLevel, .slowRequests, .snapshots, .snapshot, .log:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

@@ -26,6 +26,7 @@ package struct HTTPServer: Service {
         admin: (any AdminService)? = nil,
         authenticator: Authenticator? = nil,
         users: (any AccessAdministration)? = nil,
+        backup: (any BackupService)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -39,6 +40,7 @@ package struct HTTPServer: Service {
             admin: admin,
             authenticator: authenticator,
             users: users,
+            backup: backup,
             settings,
             metrics,
             logger

@@ -184,5 +184,68 @@ let openAPIOperatorPaths = #"""
           "400": {"$ref": "#/components/responses/Error"}
         }
       }
+    },
+    "/admin/v1/snapshots": {
+      "post": {
+        "operationId": "beginSnapshot",
+        "tags": ["administration"],
+        "summary": "Cuts all shards for a backup to read; what kvctl snapshot save uses",
+        "parameters": [{"name": "fence", "in": "query", "schema": {"type": "boolean"}}],
+        "responses": {
+          "200": {
+            "description": "The snapshot and its files",
+            "content": {"application/json": {"schema": {"type": "object", "required": ["id", "groups"]}}}
+          },
+          "400": {"$ref": "#/components/responses/Error"},
+          "429": {"$ref": "#/components/responses/Error"},
+          "503": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/admin/v1/snapshots/{id}": {
+      "parameters": [{"name": "id", "in": "path", "required": true, "schema": {"type": "string"}}],
+      "get": {
+        "operationId": "readSnapshot",
+        "tags": ["administration"],
+        "summary": "Part of a file of a snapshot, behind its CRC32C",
+        "parameters": [
+          {"name": "path", "in": "query", "required": true, "schema": {"type": "string"}},
+          {"name": "offset", "in": "query", "schema": {"type": "integer", "minimum": 0}},
+          {"name": "count", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 8388608}}
+        ],
+        "responses": {
+          "200": {"description": "The bytes", "content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+          "400": {"$ref": "#/components/responses/Error"},
+          "404": {"$ref": "#/components/responses/Error"},
+          "503": {"$ref": "#/components/responses/Error"}
+        }
+      },
+      "delete": {
+        "operationId": "endSnapshot",
+        "tags": ["administration"],
+        "summary": "Removes a snapshot",
+        "responses": {
+          "200": {"description": "It is gone", "content": {"application/json": {"schema": {"type": "object"}}}},
+          "400": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/admin/v1/log": {
+      "get": {
+        "operationId": "readLog",
+        "tags": ["administration"],
+        "summary": "Applied entries of a group's log; what kvctl snapshot log uses",
+        "parameters": [
+          {"name": "group", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 4294967295}},
+          {"name": "from", "in": "query", "required": true, "schema": {"type": "integer", "minimum": 1}},
+          {"name": "count", "in": "query", "schema": {"type": "integer", "minimum": 1, "maximum": 8388608}}
+        ],
+        "responses": {
+          "200": {"description": "The entries", "content": {"application/octet-stream": {"schema": {"type": "string"}}}},
+          "400": {"$ref": "#/components/responses/Error"},
+          "404": {"$ref": "#/components/responses/Error"},
+          "500": {"$ref": "#/components/responses/Error"}
+        }
+      }
     }
     """#

@@ -267,6 +267,8 @@ private struct NodeOpener {
         var options = NodeLogOptions()
         options.segmentBytes = settings.logSegmentBytes
         options.retainedBytes = settings.group.retainedLogBytes
+        options.retainedEntries = settings.group.retainedLogEntries
+        options.retainedNanoseconds = settings.group.retainedLogNanoseconds
         options.queueBytesMax = settings.group.uncommittedBytesMax * 2
         options.clock = environment.clock
         options.acknowledgeBeforeSync = settings.plantedBugs.contains(.acknowledgeBeforeSync)

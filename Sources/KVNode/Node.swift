@@ -56,6 +56,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     var isStopping = false
     /// Whether what was taken is answered, or given up, and the groups end.
     private var isClosing = false
+    /// Snapshots that are held for backups.
+    var backups = OpenBackups()
     /// What an operator should look at, by a name that clears it.
     var alarms: [String: String] = [:]
     /// What the host watches for.
@@ -161,6 +163,17 @@ package final class Node: KeyValueService, @unchecked Sendable {
             )
         )
         syncPeers()
+        snapshots.onAbandoned = { [weak self] group, node, reason in
+            self?.alarms["snapshot-\(group)-\(node)"] = reason.map {
+                "the snapshot of group \(group) for node \(node) was given up: \($0). Raise it, or peer.bulk_bytes_per_second, or lower the load"
+            }
+            if let reason {
+                self?.log.error(
+                    "a snapshot was given up",
+                    metadata: ["group": "\(group)", "node": "\(node)", "reason": "\(reason)"]
+                )
+            }
+        }
         formIfComplete()
         scheduleTick()
         turnEnd.ask()
@@ -198,6 +211,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     /// What is seen to now and then: logs that grow past their bound, jobs that failed and are due again.
     private func maintain() {
         logSlowRequests()
+        expireBackups()
+        host.log.dropExpired()
         for pinned in host.log.oldestPinned { groups[pinned.group]?.flush(through: pinned.throughIndex) }
         for group in sortedGroups {
             group.noteFlushes()

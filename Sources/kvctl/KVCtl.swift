@@ -9,13 +9,13 @@ struct KVCtl: AsyncParsableCommand {
         abstract: "Read and write keys of a cluster, and see how it stands.",
         discussion: """
             Exit codes: 0 ok, 1 error, 2 usage, 3 cannot connect, 4 outcome of a write unknown, 5 not found, 6 unhealthy, \
-            7 partial, 8 not authorised.
+            7 partial, 8 not authorised, 9 corruption.
             """,
         subcommands: [
             StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
             ScanCommand.self,
-            ImportCommand.self, ExportCommand.self, DigestCommand.self, MemberCommand.self, AlarmCommand.self,
-            LogLevelCommand.self, SlowCommand.self, UserCommand.self, AuthCommand.self,
+            ImportCommand.self, ExportCommand.self, SnapshotCommand.self, DigestCommand.self, MemberCommand.self,
+            AlarmCommand.self, LogLevelCommand.self, SlowCommand.self, UserCommand.self, AuthCommand.self,
         ]
     )
 
@@ -47,4 +47,5 @@ enum CtlExit: Int32 {
     case unhealthy = 6
     case partial = 7
     case notAuthorised = 8
+    case corruption = 9
 }

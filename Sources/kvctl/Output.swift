@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import KVBackup
 import KVClient
 
 /// How results are shown.
@@ -39,6 +40,7 @@ struct CtlFailure: Error {
         switch error {
         case let failure as CtlFailure: self = failure
         case let error as ClientError: self.init(client: error)
+        case let error as BackupError: self.init(error)
         case let error as ImportError:
             if case .cannotConnect = error {
                 self.init(.cannotConnect, "cannot_connect", error.description)

@@ -63,6 +63,7 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
             admin: node,
             authenticator: security.authenticator,
             users: node,
+            backup: node,
             settings: configuration.httpSettings(security),
             metrics: metrics,
             on: group,

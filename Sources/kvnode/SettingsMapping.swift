@@ -58,6 +58,9 @@ extension NodeConfiguration {
         group.uncommittedBytesMax = raft.uncommittedBytesMax
         group.requestTimeoutNanoseconds = request.timeout.wholeNanoseconds
         group.retainedLogBytes = UInt64(log.retainBytes)
+        group.retainedLogEntries = UInt64(log.retainEntries)
+        group.retainedLogNanoseconds = log.retainTime.wholeNanoseconds
+        group.snapshotLogBytesMax = UInt64(log.retainedMax)
     }
 
     func peerSettings(_ contexts: TLSContexts?) -> PeerSettings {

@@ -22,6 +22,7 @@ struct Layer {
         "CLibCrypt": Layer(),
         "CCRC32C": Layer(),
         "CMemory": Layer(),
+        "CEpoll": Layer(),
         "KVBase": Layer(["CCRC32C"]),
         "KVEnvironment": Layer(["KVBase"]),
         "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt"], foreign: ["Glibc"]),
@@ -69,17 +70,23 @@ struct Layer {
             foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "Glibc"])
         ),
         "kvctl": Layer(
-            ["KVBase", "KVClient", "KVConfiguration"],
+            ["KVBase", "KVClient", "KVConfiguration", "KVEnvironment", "KVPosix", "KVInspection", "KVBackup"],
             // Glibc and Dispatch: whether the output is a terminal, and Ctrl-C during a transfer.
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
         "kvbench": Layer(
-            ["KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
-            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch"]
+            ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            // Glibc: the load generator's sockets.
+            foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch", "Glibc"]
         ),
         // docs/decisions/0013-the-tools-read-what-the-node-writes.md
         "KVInspection": Layer(
             ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVService"]
+        ),
+        // Foundation: the manifest is JSON.
+        "KVBackup": Layer(
+            ["KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVReplication", "KVInspection"],
+            foreign: ["Foundation"]
         ),
         // Glibc: standard output and the exit code.
         "sstdump": Layer(["KVPosix", "KVInspection"], foreign: ["ArgumentParser", "Glibc"]),

@@ -1,5 +1,5 @@
 package import KVEnvironment
-import KVStorage
+package import KVStorage
 
 /// What a tool that makes a tablet takes from its host.
 package struct ToolEnvironment {
@@ -21,13 +21,13 @@ package struct ToolEnvironment {
 /// A pool that runs jobs when told, in the order given: a tool is one thread.
 ///
 /// SENDABLE: one thread uses it.
-final class StepPool: WorkerPool, @unchecked Sendable {
+package final class StepPool: WorkerPool, @unchecked Sendable {
     private var jobs: [@Sendable () -> Void] = []
 
-    func submit(_ job: @escaping @Sendable () -> Void) { jobs.append(job) }
+    package func submit(_ job: @escaping @Sendable () -> Void) { jobs.append(job) }
 
     /// Runs jobs until none is left.
-    func runAll() {
+    package func runAll() {
         while !jobs.isEmpty {
             let due = jobs
             jobs = []
@@ -37,15 +37,17 @@ final class StepPool: WorkerPool, @unchecked Sendable {
 }
 
 /// A tablet that a tool writes: everything happens in the tool's one thread.
-struct OfflineTablet {
-    let tablet: Tablet
-    let pool = StepPool()
+package struct OfflineTablet {
+    /// The tablet.
+    package let tablet: Tablet
+    /// Where its background work waits to be run.
+    package let pool = StepPool()
 
     /// A batch is written at this size.
     static let batchBytes = 1 << 20
 
     /// Makes the tablet, or opens the one that was copied there.
-    init(_ environment: ToolEnvironment, directory: String, mark: TabletMark, creates: Bool) throws(StorageError) {
+    package init(_ environment: ToolEnvironment, directory: String, mark: TabletMark, creates: Bool) throws(StorageError) {
         var options = TabletOptions(
             fileSystem: environment.fileSystem,
             directory: directory,
@@ -72,7 +74,7 @@ struct OfflineTablet {
     }
 
     /// Brings everything into tables and ends the tablet.
-    func finish() throws(StorageError) {
+    package func finish() throws(StorageError) {
         let result = FlushResult()
         tablet.forceFlush { result.value = $0 }
         pool.runAll()

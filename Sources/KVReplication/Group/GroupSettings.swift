@@ -30,6 +30,12 @@ package struct GroupSettings: Sendable {
     package var applyBytesMax = 4 * 1024 * 1024
     /// How many bytes of log are kept behind the cut for followers that lag.
     package var retainedLogBytes: UInt64 = 512 * 1024 * 1024
+    /// How many entries behind the cut are enough for them; 0: as many as the bytes hold.
+    package var retainedLogEntries: UInt64 = 0
+    /// How long they are kept for them, in nanoseconds; 0: as long as the bytes allow.
+    package var retainedLogNanoseconds: UInt64 = 0
+    /// How many bytes of log a snapshot under way may keep from being dropped: past it the transfer is given up.
+    package var snapshotLogBytesMax: UInt64 = 2 * 1024 * 1024 * 1024
     /// How many bytes of applied entries stay in memory for followers that lag a little.
     package var logBytesInMemoryMax = 32 * 1024 * 1024
     package var snapshotChunkBytes = 256 * 1024

@@ -11,6 +11,10 @@ package struct NodeLogOptions: Sendable {
     package var queueBytesMax = 64 << 20
     /// How many bytes of log are kept for slow followers although every group's cut is past them.
     package var retainedBytes: UInt64 = 512 << 20
+    /// How many entries of each group are enough for slow followers: what is older goes although `retainedBytes` would keep it; 0: any number.
+    package var retainedEntries: UInt64 = 0
+    /// How long entries are kept for slow followers, in nanoseconds; 0: for ever.
+    package var retainedNanoseconds: UInt64 = 0
     /// How long the log is idle before a mark proves the last batch.
     package var idleMarkNanoseconds: UInt64 = 25_000_000
     /// How long the node waits before it tries again to make a segment for which there was no room.
@@ -275,7 +279,9 @@ package final class NodeLog: @unchecked Sendable {
     // MARK: Results
 
     private func finish(_ batch: LogLane.Batch) {
-        for (number, start) in batch.begun { segments.begin(number, start: start) }
+        for (number, start) in batch.begun {
+            segments.begin(number, start: start, now: options.clock?.monotonicNanoseconds ?? 0)
+        }
         segments.extend(to: batch.end)
         if batch.isSynced {
             batchCount += 1
@@ -355,7 +361,10 @@ package final class NodeLog: @unchecked Sendable {
     /// Drops the oldest segment if it may go, and then the next: one removal is durable before the next begins, or a crash could leave
     /// a gap in the log.
     private func dropSegments() {
-        guard !isDropping, failure == nil, segments.bytes > options.retainedBytes else { return }
+        guard !isDropping, failure == nil, !isClosing, segments.bytes > options.retainedBytes || isOldestDispensable
+        else {
+            return
+        }
         guard segments.canDropOldest({ releasedThrough($0) }) else { return }
         isDropping = true
         let segment = segments.dropOldest()
@@ -375,6 +384,20 @@ package final class NodeLog: @unchecked Sendable {
             }
             home.execute { self.dropped(error) }
         }
+    }
+
+    /// Drops what is older than it is to be kept; to be called now and then.
+    package func dropExpired() { dropSegments() }
+
+    /// Whether the newer segments hold as many entries as are to be kept, or the oldest is older than that.
+    private var isOldestDispensable: Bool {
+        if options.retainedEntries > 0,
+            segments.hasEntriesBehindOldest(options.retainedEntries, { groups[$0]?.lastIndex ?? 0 })
+        {
+            return true
+        }
+        guard options.retainedNanoseconds > 0, let clock = options.clock else { return false }
+        return segments.endOfOldest.map { clock.monotonicNanoseconds >= $0 + options.retainedNanoseconds } ?? false
     }
 
     private func dropped(_ error: FileError?) {

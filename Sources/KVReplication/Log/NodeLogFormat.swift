@@ -35,6 +35,25 @@ enum NodeLogFormat {
         return bytes
     }
 
+    /// Entries with consecutive indexes as the payload of one record; nothing for none.
+    static func encodeRun(_ group: GroupID, _ entries: [Entry]) -> [UInt8] {
+        guard let first = entries.first else { return [] }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(entries.reduce(entriesHeaderBytes) { $0 + size(of: $1) })
+        bytes.append(littleEndian: group.rawValue)
+        bytes.append(littleEndian: first.index)
+        bytes.append(littleEndian: UInt32(entries.count))
+        for entry in entries {
+            bytes.append(littleEndian: entry.term)
+            bytes.append(entry.kind.rawValue)
+            bytes.append(littleEndian: entry.time)
+            bytes.append(littleEndian: entry.checksum)
+            bytes.append(littleEndian: UInt32(entry.payload.count))
+            bytes.append(contentsOf: entry.payload)
+        }
+        return bytes
+    }
+
     static func encodeReset(_ group: GroupID, _ cut: LogCut) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.append(littleEndian: group.rawValue)

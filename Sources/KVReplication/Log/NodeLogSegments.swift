@@ -9,6 +9,8 @@ struct NodeLogSegments {
     struct Segment: Equatable {
         let number: UInt32
         let start: UInt64
+        /// When its first byte was written, in monotonic nanoseconds; 0 for one of before the process.
+        var begunAt: UInt64 = 0
         /// The last index of each group that has entries here.
         var lastIndexes: [GroupID: LogIndex] = [:]
     }
@@ -33,9 +35,9 @@ struct NodeLogSegments {
         openedThrough = segments.last?.number ?? 0
     }
 
-    mutating func begin(_ number: UInt32, start: UInt64) {
+    mutating func begin(_ number: UInt32, start: UInt64, now: UInt64 = 0) {
         precondition(number > segments.last?.number ?? 0, "segment \(number) after \(segments.last?.number ?? 0)")
-        segments.append(Segment(number: number, start: start))
+        segments.append(Segment(number: number, start: start, begunAt: now))
         end = max(end, start)
     }
 
@@ -74,6 +76,18 @@ struct NodeLogSegments {
     func canDropOldest(_ cuts: (GroupID) -> LogIndex) -> Bool {
         guard segments.count > 1, segments[1].number <= openedThrough else { return false }
         return pins(cuts).isEmpty
+    }
+
+    /// When the last byte of the oldest segment was written, about; nil where it is written now or that is not known.
+    var endOfOldest: UInt64? {
+        // What was there when the process started ended before any segment that it began.
+        segments.dropFirst().first { $0.begunAt > 0 }?.begunAt
+    }
+
+    /// Whether each group that has entries in the oldest segment has `count` newer ones behind it.
+    func hasEntriesBehindOldest(_ count: UInt64, _ lastIndex: (GroupID) -> LogIndex) -> Bool {
+        guard segments.count > 1, let oldest = segments.first, !oldest.lastIndexes.isEmpty else { return false }
+        return oldest.lastIndexes.allSatisfy { group, last in lastIndex(group) >= last + count }
     }
 
     mutating func dropOldest() -> Segment {

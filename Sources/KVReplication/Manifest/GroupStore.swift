@@ -74,6 +74,20 @@ package final class GroupStore: @unchecked Sendable {
         }
     }
 
+    /// Writes the manifest of a group whose tablets are there or come before anybody opens it; durable when this returns.
+    /// - Throws: `FileError` or `LogError`.
+    package static func write(
+        _ state: GroupManifestState,
+        into directory: String,
+        _ fileSystem: any FileSystem
+    ) throws {
+        try fileSystem.createDirectory(directory)
+        let file = ManifestFile(fileSystem: fileSystem, directory: directory)
+        try file.rewrite(state)
+        file.close()
+        try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
+    }
+
     private init(_ directory: String, _ durable: DurableState<GroupManifestState>, _ file: ManifestFile) {
         self.directory = directory
         self.durable = durable

@@ -32,7 +32,18 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     package var transferCount: Int { outgoing.count + preparing.count + incoming.count }
 
     /// A transfer on which nothing moved for this long is given up.
-    private static let patienceNanoseconds: UInt64 = 15_000_000_000
+    private static let patienceNanoseconds: UInt64 = 30_000_000_000
+    /// A transfer that was given up because the log grew is not begun again for so long.
+    private static let restNanoseconds: UInt64 = 60_000_000_000
+    /// So long the log behind an installed snapshot is kept for the receiver to follow.
+    private static let lingerNanoseconds: UInt64 = 30_000_000_000
+
+    /// Until when no snapshot is sent there.
+    private var resting: [Target: UInt64] = [:]
+    /// What receivers of installed snapshots ask the log for first, and until when it is kept for them.
+    private var lingering: [Target: (first: LogIndex, until: UInt64)] = [:]
+    /// Hears why a transfer was given up for the log's sake, and nil when one succeeded after all.
+    package var onAbandoned: ((GroupID, NodeID, String?) -> Void)?
 
     /// A coordinator without transfers.
     package init(host: GroupHost, background: any WorkerPool, fileSystem: any FileSystem) {
@@ -53,6 +64,9 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     package func send(_ group: GroupReplica, _ request: SnapshotRequest) {
         guard let node = group.node(of: request.replica) else { return }
         let target = Target(group: group.id, node: node)
+        if let until = resting[target], host.clock.monotonicNanoseconds < until {
+            return group.snapshotFailed(to: request.replica)
+        }
         if let other = replicas[target], other != request.replica {
             // Its host has another life now: nobody is there to take the old one's.
             end(target, group, other, succeeded: false)
@@ -108,7 +122,15 @@ package final class SnapshotCoordinator: @unchecked Sendable {
     private func end(_ target: Target, _ group: GroupReplica?, _ replica: ReplicaID?, succeeded: Bool) {
         guard let sender = outgoing.removeValue(forKey: target) else { return }
         replicas[target] = nil
-        if succeeded { sentCount += 1 } else { failedCount += 1 }
+        if succeeded {
+            sentCount += 1
+            let until = host.clock.monotonicNanoseconds + Self.lingerNanoseconds
+            lingering[target] = (sender.manifest.index + 1, until)
+            resting[target] = nil
+            onAbandoned?(target.group, target.node, nil)
+        } else {
+            failedCount += 1
+        }
         sender.end()
         let (fileSystem, folder) = (fileSystem, sender.folder)
         // A folder that cannot be removed now is removed when the group is opened.
@@ -138,7 +160,13 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             return
         }
         // Only the first piece of a transfer begins one; what is left of an older one is forgotten.
-        guard chunk.file == SnapshotManifest.fileName else { return }
+        guard chunk.file == SnapshotManifest.fileName else {
+            // This node was started anew meanwhile, or gave the transfer up: the sender is to begin it again.
+            let nothing = SnapshotProgress(group: chunk.group, transfer: chunk.transfer, state: .receiving, chunks: 0)
+            host.outbox.add(.snapshotProgress(nothing), to: node)
+            host.turnEnd.ask()
+            return
+        }
         let receiver = SnapshotReceiver(
             group: chunk.group,
             transfer: chunk.transfer,
@@ -197,10 +225,17 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             guard let sender = outgoing[target] else { continue }
             if now > sender.lastHeard + Self.patienceNanoseconds {
                 end(target, groups[target.group], replicas[target], succeeded: false)
+            } else if let group = groups[target.group], host.log.retainedBytes > group.settings.snapshotLogBytesMax {
+                resting[target] = now + Self.restNanoseconds
+                let bytes = host.log.retainedBytes
+                end(target, group, replicas[target], succeeded: false)
+                let text = "the log kept for it grew to \(bytes) bytes, past log.retained_max"
+                onAbandoned?(target.group, target.node, text)
             } else {
-                sender.sendMore()
+                sender.tick(now: now)
             }
         }
+        lingering = lingering.filter { $0.value.until > now }
         for (group, receiver) in incoming
         where !receiver.isComplete && now > receiver.lastHeard + Self.patienceNanoseconds {
             incoming[group] = nil
@@ -210,6 +245,10 @@ package final class SnapshotCoordinator: @unchecked Sendable {
 
     /// The lowest index that a follower under way with a snapshot of the group will ask the log for; nil where none is.
     package func retainFrom(_ group: GroupID) -> LogIndex? {
-        outgoing.filter { $0.key.group == group }.values.map { $0.manifest.index + 1 }.min()
+        let sending = outgoing.filter { $0.key.group == group }.values.map { $0.manifest.index + 1 }
+        guard let group = groups[group], host.log.retainedBytes <= group.settings.snapshotLogBytesMax else {
+            return nil
+        }
+        return (sending + lingering.filter { $0.key.group == group.id }.values.map(\.first)).min()
     }
 }

@@ -96,12 +96,22 @@ final class SnapshotReceiver: @unchecked Sendable {
         }
     }
 
-    private func written(_ chunk: SnapshotChunk, _ result: Result<Void, any Error>) {
+    /// What became of a chunk.
+    private enum Taken {
+        case written
+        /// It is there already, or one before it is missing: the sender hears how far this is and goes on from there.
+        case outOfOrder
+    }
+
+    private func written(_ chunk: SnapshotChunk, _ result: Result<Taken, any Error>) {
         isWriting = false
         switch result {
         case .failure(let error):
             refuse((error as? Refusal)?.reason ?? "\(error)")
-        case .success:
+        case .success(.outOfOrder):
+            report(SnapshotProgress(group: group, transfer: transfer, state: .receiving, chunks: chunks))
+            writeNext()
+        case .success(.written):
             chunks += 1
             manifest = state.manifest
             if chunk.endsSnapshot { isComplete = true }
@@ -117,22 +127,26 @@ final class SnapshotReceiver: @unchecked Sendable {
         _ state: FileState,
         _ fileSystem: any FileSystem,
         _ folder: String
-    ) throws {
+    ) throws -> Taken {
         guard CRC32C.checksum(chunk.bytes) == chunk.checksum else {
             throw Refusal(reason: "a chunk fails its checksum")
         }
-        guard let manifest = state.manifest else { return try begin(chunk, state, fileSystem, folder) }
-        let paths = manifest.paths
-        guard state.next < paths.count, paths[state.next].path == chunk.file else {
-            throw Refusal(reason: "file \(chunk.file) is not the next of the manifest")
+        guard let manifest = state.manifest else {
+            try begin(chunk, state, fileSystem, folder)
+            return .written
         }
+        if chunk.file == SnapshotManifest.fileName { return .outOfOrder }
+        let paths = manifest.paths
+        guard let number = paths.firstIndex(where: { $0.path == chunk.file }) else {
+            throw Refusal(reason: "file \(chunk.file) is not in the manifest")
+        }
+        let here = state.file == nil ? 0 : state.offset
+        guard number == state.next, chunk.offset == here else { return .outOfOrder }
         if state.file == nil {
             state.file = try fileSystem.open(folder + "/" + chunk.file, .createNew)
             state.offset = 0
         }
-        guard let file = state.file, chunk.offset == state.offset else {
-            throw Refusal(reason: "chunk of \(chunk.file) at \(chunk.offset), \(state.offset) expected")
-        }
+        guard let file = state.file else { throw Refusal(reason: "\(chunk.file) cannot be written") }
         try chunk.bytes.withUnsafeBytes { try file.write($0, at: chunk.offset) }
         state.offset += UInt64(chunk.bytes.count)
         if chunk.endsFile {
@@ -151,6 +165,7 @@ final class SnapshotReceiver: @unchecked Sendable {
             for part in manifest.parts { try fileSystem.synchronizeDirectory("\(folder)/\(part.shard)") }
             try fileSystem.synchronizeDirectory(folder)
         }
+        return .written
     }
 
     private static func begin(

@@ -3,6 +3,9 @@ import KVEnvironment
 
 /// Sends one snapshot of a group to one node: a window of chunks at a time, each read from its file by a worker when there is room.
 ///
+/// Chunks are numbered; the receiver says how many it has in order. What got lost with a connection is sent again from there, and from
+/// the start to a receiver that knows nothing of the transfer any more: the snapshot itself is made once.
+///
 /// SENDABLE: touched on the home scheduler; the workers' jobs carry their own copies.
 final class SnapshotSender: @unchecked Sendable {
     let group: GroupID
@@ -11,7 +14,9 @@ final class SnapshotSender: @unchecked Sendable {
     let manifest: SnapshotManifest
     let folder: String
     /// When the receiver last said that it got on.
-    var lastHeard: UInt64
+    private(set) var lastHeard: UInt64
+    /// When chunks were sent again last.
+    private var lastRewound: UInt64
     /// Whether the receiver has everything and its core was told.
     private(set) var isDelivered = false
 
@@ -28,11 +33,17 @@ final class SnapshotSender: @unchecked Sendable {
     private var isOver = false
     private var unsent: SnapshotChunk?
     private var place: (file: Int, offset: UInt64) = (0, 0)
+    /// Where each chunk that may be sent again begins, by its number; the first is the manifest.
+    private var places: [UInt64: (file: Int, offset: UInt64)] = [:]
+    /// Grows when chunks are sent again, so that a read of before is not taken for the next.
+    private var reading: UInt64 = 0
     private let paths: [(path: String, size: UInt64)]
     private var total: UInt64?
 
     /// How many chunks may be on their way.
     private static let window: UInt64 = 8
+    /// After so long without a sign of the receiver what it has not acknowledged is sent again.
+    private static let resendNanoseconds: UInt64 = 3_000_000_000
 
     init(
         group: GroupID,
@@ -62,6 +73,7 @@ final class SnapshotSender: @unchecked Sendable {
         self.delivered = delivered
         self.failed = failed
         lastHeard = now
+        lastRewound = now
         paths = manifest.paths
     }
 
@@ -82,8 +94,11 @@ final class SnapshotSender: @unchecked Sendable {
 
     /// The receiver got on.
     func progressed(chunks: UInt64, now: UInt64) {
-        guard !isOver, chunks <= sentCount else { return }
+        guard !isOver, chunks <= sentCount, !isDelivered else { return }
+        // Nothing at all: it was started anew, and knows nothing of this transfer.
+        if chunks == 0, acknowledged > 0 { return rewind(to: 0, now: now) }
         if chunks > acknowledged { lastHeard = now }
+        for number in acknowledged..<max(acknowledged, chunks) { places[number] = nil }
         acknowledged = max(acknowledged, chunks)
         if let total, acknowledged == total, !isDelivered {
             isDelivered = true
@@ -104,6 +119,36 @@ final class SnapshotSender: @unchecked Sendable {
         readNext()
     }
 
+    /// Sends again what was not acknowledged for long; then tries to go on.
+    func tick(now: UInt64) {
+        guard !isOver else { return }
+        let quietSince = max(lastHeard, lastRewound)
+        if !isDelivered, sentCount > acknowledged, now > quietSince + Self.resendNanoseconds {
+            rewind(to: acknowledged, now: now)
+        } else {
+            sendMore()
+        }
+    }
+
+    /// Goes back to a chunk that may have been lost.
+    private func rewind(to number: UInt64, now: UInt64) {
+        lastRewound = now
+        reading += 1
+        isReading = false
+        unsent = nil
+        total = nil
+        sentCount = number
+        acknowledged = number
+        if number == 0 {
+            places = [:]
+            place = (0, 0)
+            begin()
+        } else if let known = places[number] {
+            place = known
+        }
+        sendMore()
+    }
+
     /// Nothing is sent any more.
     func end() {
         isOver = true
@@ -115,17 +160,20 @@ final class SnapshotSender: @unchecked Sendable {
 
     private func readNext() {
         isReading = true
+        places[sentCount] = place
+        let turn = reading
         let (path, size) = paths[place.file]
         let offset = place.offset
         let count = Int(min(UInt64(chunkBytes), size - offset))
         let (fileSystem, folder) = (fileSystem, folder)
         workers.submit { [weak self, home] in
             let bytes = Result { try Self.read(count, at: offset, of: folder + "/" + path, fileSystem) }
-            home.execute { [weak self] in self?.chunkRead(bytes) }
+            home.execute { [weak self] in self?.chunkRead(bytes, turn) }
         }
     }
 
-    private func chunkRead(_ result: Result<[UInt8], any Error>) {
+    private func chunkRead(_ result: Result<[UInt8], any Error>, _ turn: UInt64) {
+        guard turn == reading else { return }
         isReading = false
         guard !isOver else { return }
         switch result {

@@ -6,7 +6,7 @@ struct EngineCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "engine",
         abstract: "Measure the storage engine by itself, with the workloads of RocksDB's db_bench.",
-        discussion: "The defaults are the parity flags; docs/benchmarks.md says how to compare."
+        discussion: "The defaults are the parity flags; docs/operations/benchmarks.md says how to compare."
     )
 
     @Option(help: "Workloads in order, with commas: \(Workload.allCases.map(\.rawValue).joined(separator: ", ")).")

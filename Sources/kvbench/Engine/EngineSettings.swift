@@ -1,7 +1,7 @@
 import KVPosix
 import KVStorage
 
-/// How the engine is set up for a run; the defaults are the parity flags of db_bench (docs/benchmarks.md).
+/// How the engine is set up for a run; the defaults are the parity flags of db_bench (docs/operations/benchmarks.md).
 struct EngineSettings {
     var directory: String
     var count: UInt64

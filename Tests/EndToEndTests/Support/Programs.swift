@@ -17,6 +17,7 @@ enum Programs {
 
     static let kvnode = folder.appending(path: "kvnode").path
     static let kvctl = folder.appending(path: "kvctl").path
+    static let kvbench = folder.appending(path: "kvbench").path
     static let cluster = root.appending(path: "scripts/cluster").path
 
     static let exist = [kvnode, kvctl].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }

@@ -17,7 +17,7 @@ final class LogNode {
 
     private(set) var log: NodeLog?
     private(set) var recovered: RecoveredLog?
-    private var home: SimulatedScheduler
+    private(set) var home: SimulatedScheduler
     private(set) var lane: SimulatedScheduler
     private var pool: SimulatedWorkerPool
     private var domain = SimulatedDomain("n1")

@@ -149,6 +149,40 @@ struct NodeLogTests {
         #expect(bytes <= 20_000 && bytes > 12_000)
     }
 
+    @Test func `no more entries are kept than asked for, although the bytes have room`() throws {
+        let node = LogNode(seed: 16)
+        node.options.retainedBytes = 1 << 30
+        node.options.retainedEntries = 200
+        try node.start()
+        for batch in 0..<200 { node.append(1, LogIndex(batch * 5 + 1)...LogIndex(batch * 5 + 5)) }
+        node.run()
+        #expect(node.log?.firstIndex(GroupID(1)) == 1)
+        node.onHome { $0.cut(GroupID(1), to: LogCut(index: 1000, term: 1)) }
+        node.run()
+        let first = try #require(node.log?.firstIndex(GroupID(1)))
+        // Whole segments go, of some fifty entries.
+        #expect(first <= 801 && first > 700)
+    }
+
+    @Test func `log is kept no longer than asked for, although the bytes have room`() throws {
+        let node = LogNode(seed: 17)
+        node.options.retainedBytes = 1 << 30
+        node.options.retainedNanoseconds = 60_000_000_000
+        let clock = SimulatedClock(node.world)
+        node.options.clock = clock
+        try node.start()
+        for batch in 0..<100 { node.append(1, LogIndex(batch * 5 + 1)...LogIndex(batch * 5 + 5)) }
+        node.run()
+        node.onHome { $0.cut(GroupID(1), to: LogCut(index: 500, term: 1)) }
+        node.run()
+        #expect(node.log?.firstIndex(GroupID(1)) == 1)
+        _ = node.home.schedule(afterNanoseconds: 61_000_000_000) {}
+        node.run()
+        node.onHome { $0.dropExpired() }
+        node.run()
+        #expect(try #require(node.log?.firstIndex(GroupID(1))) > 400)
+    }
+
     @Test func `an overwritten entry pins nothing`() throws {
         let node = LogNode(seed: 7)
         try node.start()
