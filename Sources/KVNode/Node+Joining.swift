@@ -168,7 +168,7 @@ extension Node {
                     "node \(settings.node) knows node \(hello.node) as another life; the leader of group 0 decides"
                 return answer
             }
-            answer.state = .refused
+            // No refusal: whoever starts the new host before giving the order finds it waiting.
             answer.text =
                 "node \(hello.node) is a member already, with another data directory: choose another node.id, or"
                 + " 'kvctl member replace \(hello.node) \(hello.node) HOST:PORT' if that one is lost"

@@ -47,7 +47,12 @@ package struct OfflineTablet {
     static let batchBytes = 1 << 20
 
     /// Makes the tablet, or opens the one that was copied there.
-    package init(_ environment: ToolEnvironment, directory: String, mark: TabletMark, creates: Bool) throws(StorageError) {
+    package init(
+        _ environment: ToolEnvironment,
+        directory: String,
+        mark: TabletMark,
+        creates: Bool
+    ) throws(StorageError) {
         var options = TabletOptions(
             fileSystem: environment.fileSystem,
             directory: directory,

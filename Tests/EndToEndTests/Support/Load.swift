@@ -2,14 +2,13 @@ import Foundation
 import Synchronization
 
 /// Clients that write and read all the time, each its own keys, through the nodes that they are given, and note every request that
-/// failed and the longest time without a success.
+/// failed.
 final class Load: Sendable {
     private struct State {
         var ports: [Int]
         var isStopped = false
         var requests = 0
         var failures: [String] = []
-        var longestGap = 0.0
         /// What each key must hold.
         var written: [String: String] = [:]
     }
@@ -35,11 +34,6 @@ final class Load: Sendable {
 
     var requests: Int { state.withLock { $0.requests } }
     var failures: [String] { state.withLock { $0.failures } }
-    /// The longest time that a client went without a success, in seconds.
-    var longestGap: Double { state.withLock { $0.longestGap } }
-
-    /// Forgets the longest gap so far.
-    func resetGap() { state.withLock { $0.longestGap = 0 } }
 
     /// Ends the clients; returns what each key must hold.
     func stop() -> [String: String] {
@@ -52,7 +46,6 @@ final class Load: Sendable {
         defer { ended.signal() }
         var connection: (port: Int, open: RESPConnection)?
         var number = 0
-        var last = Date()
         while true {
             let (ports, isStopped) = state.withLock { ($0.ports, $0.isStopped) }
             if isStopped { return }
@@ -66,11 +59,8 @@ final class Load: Sendable {
                 let answer = try isRead ? open.ask("GET", key) : open.ask("SET", key, value)
                 let expected = state.withLock { $0.written[key] }
                 let isRight = isRead ? answer == (expected.map { .text($0) } ?? .none) : answer == .ok
-                let gap = -last.timeIntervalSinceNow
-                last = Date()
                 state.withLock { state in
                     state.requests += 1
-                    state.longestGap = max(state.longestGap, gap)
                     if !isRight { state.failures.append("\(isRead ? "GET" : "SET") \(key) at \(port): \(answer)") }
                     if !isRead, isRight { state.written[key] = value }
                 }

@@ -27,10 +27,9 @@ final class Socket: @unchecked Sendable {
                 connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
             }
         }
+        // All is set by now, so the descriptor is closed by `deinit`.
         guard code == 0 else {
-            let number = errno
-            close(descriptor)
-            throw Failure(description: "connect to port \(port): \(String(cString: strerror(number)))")
+            throw Failure(description: "connect to port \(port): \(String(cString: strerror(errno)))")
         }
     }
 
