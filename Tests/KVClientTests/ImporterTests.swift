@@ -35,7 +35,7 @@ struct ImporterTests {
     private func options(_ folder: URL? = nil) -> ImportOptions {
         var options = ImportOptions(RecordSpecification(format: .tsv, keyColumns: [.number(1)]))
         options.inFlightMax = 64
-        options.requestTimeout = .seconds(5)
+        options.requestTimeout = .seconds(300)
         if let folder {
             options.stateFile = folder.appendingPathComponent("state").path
             options.acknowledgedFile = folder.appendingPathComponent("acknowledged").path

@@ -4,7 +4,8 @@ import Testing
 @testable import KVClient
 
 struct KVClientTests {
-    private func client(_ endpoints: [Endpoint], timeout: Duration = .seconds(5), inFlightMax: Int = 4096) -> KVClient {
+    private func client(_ endpoints: [Endpoint], timeout: Duration = .seconds(300), inFlightMax: Int = 4096) -> KVClient
+    {
         KVClient(
             .init(
                 endpoints: endpoints,

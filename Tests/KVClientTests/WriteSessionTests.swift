@@ -4,7 +4,7 @@ import Testing
 @testable import KVClient
 
 struct WriteSessionTests {
-    private func client(_ server: FakeServer, timeout: Duration = .seconds(5)) -> KVClient {
+    private func client(_ server: FakeServer, timeout: Duration = .seconds(300)) -> KVClient {
         var configuration = KVClient.Configuration(
             endpoints: [server.endpoint],
             requestTimeout: timeout,
@@ -40,7 +40,7 @@ struct WriteSessionTests {
             }
             return .reply(":\(number)\r\n")
         }
-        let client = client(server, timeout: .milliseconds(200))
+        let client = client(server, timeout: .seconds(1))
         do {
             try await client.put("a", "b")
             Issue.record("it was told that the write was done")
