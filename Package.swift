@@ -248,9 +248,9 @@ let modules: [Module] = [
         [
             "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
             "KVPeer", "KVRESP", "KVConfiguration", "KVSimulation",
-            "KVHTTP",
+            "KVHTTP", "KVTelemetry", "KVFakeService",
         ],
-        [("NIOCore", "swift-nio")],
+        [("NIOCore", "swift-nio"), ("NIOEmbedded", "swift-nio")] + logging,
         in: "Tests/KVFuzzing"
     ),
     // Writes to a real tablet until it is killed, and says what it was told is kept.
