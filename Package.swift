@@ -241,6 +241,15 @@ let modules: [Module] = [
         ],
         in: "Tests/KVClusterSimulation"
     ),
+    // Clients of real processes whose history is recorded.
+    Module("KVHistoryClient", .library, ["KVLinearizability"], in: "Tests/KVHistoryClient"),
+    Module(
+        "kvchaos",
+        .executable,
+        ["KVHistoryClient", "KVLinearizability"],
+        arguments,
+        in: "Tests/kvchaos"
+    ),
     // Everything that reads bytes from outside, as functions of one input.
     Module(
         "KVFuzzing",
@@ -329,7 +338,7 @@ let modules: [Module] = [
     Module("CrashTests", .test),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
-    Module("EndToEndTests", .test, ["KVLinearizability", "KVPeer"], [("NIOCore", "swift-nio")]),
+    Module("EndToEndTests", .test, ["KVLinearizability", "KVHistoryClient", "KVPeer"], [("NIOCore", "swift-nio")]),
 ]
 
 let instruments: [Module] = [
