@@ -284,8 +284,7 @@ package final class GroupReplica: @unchecked Sendable {
     // MARK: Effects
 
     func carryOutEffects() {
-        while stopReason == nil, core.hasEffects {
-            core.takeEffects(into: &effects)
+        while stopReason == nil, core.takeEffects(into: &effects) {
             for message in effects.messagesNow { send(message) }
             persist()
             hold()
