@@ -72,8 +72,16 @@ package protocol File: AnyObject, Sendable {
     ///
     /// The file may grow to that size, with zeros.
     func reserve(_ bytes: UInt64) throws(FileError)
+    /// Has what was written in `range` begin its way to the disk, so that a later `synchronize` finds less to do; nothing is
+    /// durable by it.
+    func startWriteback(_ range: Range<UInt64>)
     /// Closes; later calls fail. Idempotent.
     func close()
+}
+
+extension File {
+    /// A hint that need not be taken.
+    package func startWriteback(_ range: Range<UInt64>) {}
 }
 
 /// A held lock on a file; let go by `release` or with the process.
