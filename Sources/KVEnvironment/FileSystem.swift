@@ -75,6 +75,12 @@ package protocol File: AnyObject, Sendable {
     /// Has what was written in `range` begin its way to the disk, so that a later `synchronize` finds less to do; nothing is
     /// durable by it.
     func startWriteback(_ range: Range<UInt64>)
+    /// Asks that writes go straight to the disk and leave no copy in the system's cache: right for what is synced after each
+    /// write, by one owner, each where the last ended, and hardly ever read.
+    ///
+    /// A wish: where the disk cannot do it, and for every other write, nothing changes. A write may then put zeros behind its last
+    /// byte, through the end of the block: what stands there is to be overwritten anyway. `truncate` and `read` end it.
+    func bypassCache()
     /// Closes; later calls fail. Idempotent.
     func close()
 }
@@ -82,6 +88,8 @@ package protocol File: AnyObject, Sendable {
 extension File {
     /// A hint that need not be taken.
     package func startWriteback(_ range: Range<UInt64>) {}
+    /// Nothing: there is no cache to go around.
+    package func bypassCache() {}
 }
 
 /// A held lock on a file; let go by `release` or with the process.

@@ -58,6 +58,7 @@ package final class LogWriter {
         let directory: String
         let segmentBytes: UInt64
         let preparer: SegmentPreparer?
+        let bypassesCache: Bool
     }
 
     private init(
@@ -123,6 +124,8 @@ package final class LogWriter {
     /// What of the last segment was never proven durable is written again, same bytes at the same place, and synced before
     /// the new header vouches for it: after a failed sync the system may show bytes that the disk does not hold. With `fillsSecond`
     /// the segment after that one is filled with zeros in the background; without, it only takes its room.
+    ///
+    /// `bypassesCache` is for logs that are synced after every write: they do not go through the system's cache.
     /// - Throws: `damaged` where the contents' verdict is not usable; `file`; `segmentUnavailable`.
     package static func open(
         _ fileSystem: any FileSystem,
@@ -131,10 +134,16 @@ package final class LogWriter {
         segmentBytes: UInt64,
         after contents: LogContents,
         preparer: SegmentPreparer? = nil,
-        fillsSecond: Bool = true
+        fillsSecond: Bool = true,
+        bypassesCache: Bool = false
     ) throws(LogError) -> LogWriter {
         guard contents.verdict.isUsable else { throw .damaged(contents.verdict) }
-        let plan = SegmentPlan(directory: directory, segmentBytes: segmentBytes, preparer: preparer)
+        let plan = SegmentPlan(
+            directory: directory,
+            segmentBytes: segmentBytes,
+            preparer: preparer,
+            bypassesCache: bypassesCache
+        )
         let last = contents.segments.last
         if let last { try Self.settle(fileSystem, last, contents) }
         let header = LogHeader(
@@ -448,6 +457,7 @@ package final class LogWriter {
                 file = try fileSystem.open(temporary, .createNew)
                 try reserve(file, plan.segmentBytes, fileSystem)
             }
+            if plan.bypassesCache { file.bypassCache() }
         } catch {
             throw .segmentUnavailable(error)
         }
