@@ -5,6 +5,7 @@ import KVRaft
 import KVReplication
 import KVSharding
 import KVStorage
+import KVTelemetry
 package import Logging
 
 /// What a node is made of once its data directory is open.
@@ -277,9 +278,12 @@ private struct NodeOpener {
         bytes.append(littleEndian: identity.logCluster.low)
         bytes.append(littleEndian: identity.node.rawValue)
         bytes.append(littleEndian: identity.incarnation.rawValue)
-        let cuts = stores.mapValues { LogCut(index: $0.state.cutIndex, term: $0.state.cutTerm) }
-        // A log that ends before a group's cut has lost nothing: what the cut covers is in the tablets, and was dropped or never came
-        // (a snapshot). What is lost past it shows as damage of the log, or as a tablet that is ahead of it.
+        let cuts = stores.mapValues { store in
+            ManifestCut(
+                LogCut(index: store.state.cutIndex, term: store.state.cutTerm),
+                isInstalled: store.state.installedIndex == store.state.cutIndex
+            )
+        }
         return try NodeLog.open(
             fileSystem,
             directory: settings.logDirectory ?? settings.dataDirectory + "/log",
@@ -295,10 +299,22 @@ private struct NodeOpener {
     // MARK: Tablets
 
     private func tabletOpener(_ id: GroupID, _ shared: SharedResources, _ reporter: FlushReporter) -> TabletOpener {
-        let (settings, environment) = (settings.tablet, environment)
-        return { directory in
-            try Tablet.open(settings.options(directory, environment, shared) { _ in reporter.flushed(id) })
+        { [self] directory in try Tablet.open(options(directory, id, shared, reporter)) }
+    }
+
+    private func options(
+        _ directory: String,
+        _ id: GroupID,
+        _ shared: SharedResources,
+        _ reporter: FlushReporter
+    ) -> TabletOptions {
+        var options = settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) }
+        options.onStateChange = { [log] state in
+            let place: Logger.Metadata = .keys([.group: "\(id)", .path: directory])
+            guard let problem = state.problem else { return log.notice("tablet is well again", metadata: place) }
+            log.error("tablet has a problem", metadata: place.merging(.keys([.error: problem])) { $1 })
         }
+        return options
     }
 
     /// A tablet that the manifest names exists, unless the node stopped while it was being set up.
@@ -321,10 +337,7 @@ private struct NodeOpener {
         }
         var mark = TabletMark()
         mark.epoch = name.epoch
-        return try Tablet.create(
-            settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) },
-            mark: mark
-        )
+        return try Tablet.create(options(directory, id, shared, reporter), mark: mark)
     }
 
     // MARK: Cores

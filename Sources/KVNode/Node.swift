@@ -285,6 +285,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private func close(_ completion: @escaping @Sendable () -> Void) {
         isClosing = true
         ticker?.cancel()
+        for group in sortedGroups { group.logCommit() }
+        host.submitWork()
         for group in sortedGroups { group.stop("the node is stopping") }
         host.log.close { [self] error in
             if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }

@@ -46,6 +46,8 @@ package final class GroupReplica: @unchecked Sendable {
     /// Who waits for the entry that is being applied.
     var applyingOrigins: [Origin]?
     var logWritesInFlight = 0
+    /// The commit index at the last tick.
+    var commitAtLastTick: LogIndex = 0
     /// Whether the manifest is being told of a new cut.
     var isCutting = false
     /// Through where the manifest says that tablets hold everything.
@@ -122,6 +124,7 @@ package final class GroupReplica: @unchecked Sendable {
     /// Time passes: to be called every `tickNanoseconds`.
     package func tick() {
         guard stopReason == nil else { return }
+        logCommitAtRest()
         core.tick()
         let now = host.clock.monotonicNanoseconds
         noteStorage()
