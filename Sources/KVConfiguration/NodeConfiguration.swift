@@ -81,10 +81,12 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var isOnRESP = false
         /// The value of `http.tls`.
         package var isOnHTTP = false
+        /// The value of `grpc.tls`.
+        package var isOnGRPC = false
         /// The value of `peer.tls`.
         package var isOnPeer = false
         /// Whether any listener uses it.
-        package var isOn: Bool { isOnRESP || isOnHTTP || isOnPeer }
+        package var isOn: Bool { isOnRESP || isOnHTTP || isOnGRPC || isOnPeer }
     }
     /// The settings under `auth`.
     package struct Authentication: Sendable, Equatable {
@@ -106,6 +108,15 @@ package struct NodeConfiguration: Sendable, Equatable {
             listen.map { Listener(listen: $0, advertise: advertise) }
         }
     }
+    /// What else is set for the Redis protocol.
+    package struct RESPLimits: Sendable, Equatable {
+        /// The value of `resp.idle_timeout`; zero is for ever.
+        package var idleTimeout: Duration = .seconds(3_600)
+        /// The value of `resp.command_timeout`.
+        package var commandTimeout: Duration = .seconds(60)
+        /// The value of `resp.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+    }
     /// What else is set for HTTP.
     package struct HTTPLimits: Sendable, Equatable {
         /// The value of `http.query_routes`.
@@ -118,6 +129,17 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var bodyTimeout: Duration = .seconds(30)
         /// The value of `http.write_timeout`.
         package var writeTimeout: Duration = .seconds(60)
+    }
+    /// What else is set for gRPC.
+    package struct GRPCLimits: Sendable, Equatable {
+        /// The value of `grpc.idle_timeout`.
+        package var idleTimeout: Duration = .seconds(300)
+        /// The value of `grpc.message_timeout`.
+        package var messageTimeout: Duration = .seconds(30)
+        /// The value of `grpc.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+        /// The value of `grpc.calls`.
+        package var calls = 0
     }
     /// The settings under `raft`.
     package struct Raft: Sendable, Equatable {
@@ -233,10 +255,16 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var resp = Listener()
     /// The values of `resp_cluster.listen` and `resp_cluster.advertise`.
     package var respCluster = OptionalListener()
+    /// The other settings under `resp`, for both of its listeners.
+    package var respLimits = RESPLimits()
     /// The values of `http.listen` and `http.advertise`.
     package var http = Listener()
     /// The other settings under `http`.
     package var httpLimits = HTTPLimits()
+    /// The values of `grpc.listen` and `grpc.advertise`.
+    package var grpc = Listener()
+    /// The other settings under `grpc`.
+    package var grpcLimits = GRPCLimits()
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
     /// The other settings under `peer`.

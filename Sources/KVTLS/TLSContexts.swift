@@ -17,6 +17,8 @@ import Synchronization
 package final class TLSContexts: Sendable {
     private struct Contexts {
         var clients: NIOSSLContext
+        /// For those that speak HTTP/2, which they agree on in the handshake.
+        var http2Clients: NIOSSLContext
         var peersAccepting: NIOSSLContext?
         var peersDialing: NIOSSLContext?
     }
@@ -68,6 +70,14 @@ package final class TLSContexts: Sendable {
         try add(NIOSSLServerHandler(context: context), to: channel)
     }
 
+    /// Has clients of a listener speak TLS, and HTTP/2 inside.
+    ///
+    /// On the channel's event loop, before any other handler is added.
+    package func secureHTTP2Clients(_ channel: any Channel) throws {
+        let context = state.withLock { $0.contexts.http2Clients }
+        try add(NIOSSLServerHandler(context: context), to: channel)
+    }
+
     /// Has a node that connects prove itself.
     ///
     /// On the channel's event loop, before any other handler is added.
@@ -89,6 +99,23 @@ package final class TLSContexts: Sendable {
         let isAddress = (try? SocketAddress(ipAddress: host, port: 0)) != nil
         try add(NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host), to: channel)
     }
+
+    /// The numbers of the nodes for which the other end's certificate was issued: those of its DNS names `kv-node-NUMBER`.
+    ///
+    /// On the channel's event loop, after the handshake; nil where the other end has shown no certificate.
+    package func certifiedNodes(_ channel: any Channel) -> [UInt64]? {
+        // Without TLS on the channel there is none.
+        guard let certificate = try? channel.pipeline.syncOperations.nioSSL_peerCertificate() else { return nil }
+        return certificate._subjectAlternativeNames().compactMap { name in
+            guard name.nameType == .dnsName else { return nil }
+            let text = name.contents.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+            guard text.hasPrefix(Self.nodeNamePrefix) else { return nil }
+            return UInt64(text.dropFirst(Self.nodeNamePrefix.count))
+        }
+    }
+
+    /// How a certificate's DNS name for a node begins.
+    private static let nodeNamePrefix = "kv-node-"
 
     private func add(_ handler: some ChannelHandler, to channel: any Channel) throws {
         let operations = channel.pipeline.syncOperations
@@ -120,7 +147,12 @@ package final class TLSContexts: Sendable {
             throw TLSError("\(files.key) holds no private key: \(error)")
         }
         let clients = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
-        var contexts = Contexts(clients: try context(clients, files))
+        var http2Clients = clients
+        http2Clients.applicationProtocols = ["h2"]
+        var contexts = Contexts(
+            clients: try context(clients, files),
+            http2Clients: try context(http2Clients, files)
+        )
         guard let path = files.authority, read.count > 2 else { return contexts }
         let roots: [NIOSSLCertificate]
         do {

@@ -17,6 +17,8 @@ struct KVCtl: AsyncParsableCommand {
             ImportCommand.self, ExportCommand.self, SnapshotCommand.self, DigestCommand.self, MemberCommand.self,
             RecoverCommand.self, AlarmCommand.self, LogLevelCommand.self, SlowCommand.self, UserCommand.self,
             AuthCommand.self,
+            BatchCommand.self, GroupCommand.self, ShardCommand.self, ConfigCommand.self, CompactCommand.self,
+            CheckCommand.self, DebugCommand.self, ContextCommand.self, ShellCommand.self, CompletionCommand.self,
         ]
     )
 

@@ -25,6 +25,8 @@ struct KVNodeCommand: AsyncParsableCommand {
     var resp: String?
     @Option(name: .long, help: ArgumentHelp("Where to serve HTTP, instead of http.listen.", valueName: "host:port"))
     var http: String?
+    @Option(name: .long, help: ArgumentHelp("Where to serve gRPC, instead of grpc.listen.", valueName: "host:port"))
+    var grpc: String?
     @Option(
         name: .long,
         help: ArgumentHelp("Where to listen for other nodes, instead of peer.listen.", valueName: "host:port")
@@ -47,6 +49,15 @@ struct KVNodeCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "Asks the node that runs with this configuration, and ends: livez, readyz, hand-over.")
     var probe: Probe?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "With --probe: a file with the line name:password, or with a token; hand-over needs an administrator where clients must say who"
+                + " they are. Default: auth.bootstrap_file.",
+            valueName: "file"
+        )
+    )
+    var probeCredentials: String?
 
     @Flag(
         name: .long,
@@ -74,12 +85,17 @@ struct KVNodeCommand: AsyncParsableCommand {
         }
         do {
             if let probe {
-                return try probe.run(loaded.configuration.http.listen, overTLS: loaded.configuration.tls.isOnHTTP)
+                let file = probeCredentials ?? loaded.configuration.authentication.bootstrapFile
+                return try probe.run(
+                    loaded.configuration.http.listen,
+                    overTLS: loaded.configuration.tls.isOnHTTP,
+                    authorization: probe == .handOver ? file.flatMap(Probe.authorization) : nil
+                )
             }
             if recover {
                 return try await Recovery(configuration: loaded.configuration, acceptsDataLoss: acceptDataLoss).run()
             }
-            try await runNode(loaded.configuration, join: join)
+            try await runNode(loaded, join: join)
         } catch {
             complain("kvnode: \(error)")
             throw ExitCode(Exit.failed)
@@ -94,7 +110,10 @@ struct KVNodeCommand: AsyncParsableCommand {
             complain("\(config):1:1: \(error)")
             throw ExitCode(Exit.configuration)
         }
-        let named = [("node.data_dir", dataDir), ("resp.listen", resp), ("http.listen", http), ("peer.listen", peer)]
+        let named = [
+            ("node.data_dir", dataDir), ("resp.listen", resp), ("http.listen", http), ("grpc.listen", grpc),
+            ("peer.listen", peer),
+        ]
         let flags = set + named.compactMap { path, value in value.map { "\(path)=\($0)" } }
         let sources = ConfigurationLoader.Sources(
             file: (config, bytes),

@@ -72,6 +72,16 @@ package final class Socket: @unchecked Sendable {
         return Array(piece[..<count])
     }
 
+    /// Whether the other end has closed the connection, after whatever it said.
+    var isClosedByOther: Bool {
+        var piece = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
+            if count > 0 { continue }
+            return count == 0 || (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        }
+    }
+
     /// Ends both directions; who waits for more hears of it.
     package func finish() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 

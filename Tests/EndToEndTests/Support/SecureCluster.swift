@@ -7,7 +7,10 @@ final class SecureCluster {
         let id: Int
         let resp: Int
         let http: Int
+        let grpc: Int
         let peer: Int
+        /// The listener for clients of Redis Cluster.
+        let cluster: Int
     }
 
     let folder: TemporaryFolder
@@ -46,8 +49,17 @@ final class SecureCluster {
             ["--out", folder.file("certs").path]
         )
         try #require(made.code == 0, "\(made.everything)")
-        let ports = try TakenPort.free(9)
-        nodes = (0..<3).map { Node(id: $0 + 1, resp: ports[$0], http: ports[3 + $0], peer: ports[6 + $0]) }
+        let ports = try TakenPort.free(15)
+        nodes = (0..<3).map {
+            Node(
+                id: $0 + 1,
+                resp: ports[$0],
+                http: ports[3 + $0],
+                grpc: ports[9 + $0],
+                peer: ports[6 + $0],
+                cluster: ports[12 + $0]
+            )
+        }
         for node in nodes {
             let source = Programs.root.appending(path: "config/secure/n\(node.id).yaml")
             var text = try String(contentsOf: source, encoding: .utf8)
@@ -55,9 +67,11 @@ final class SecureCluster {
                 text = text.replacingOccurrences(of: "127.0.0.1:740\(other.id)", with: "127.0.0.1:\(other.peer)")
                 text = text.replacingOccurrences(of: "127.0.0.1:640\(other.id)", with: "127.0.0.1:\(other.resp)")
                 text = text.replacingOccurrences(of: "127.0.0.1:808\(other.id)", with: "127.0.0.1:\(other.http)")
+                text = text.replacingOccurrences(of: "127.0.0.1:908\(other.id)", with: "127.0.0.1:\(other.grpc)")
             }
             text = text.replacingOccurrences(of: "config/secure/certs", with: folder.file("certs").path)
             text = text.replacingOccurrences(of: "data/secure-n\(node.id)", with: folder.file("data\(node.id)").path)
+            text += "\nresp_cluster:\n  listen: \"127.0.0.1:\(node.cluster)\"\n"
             text = text.replacingOccurrences(of: "\ntls:\n", with: "\ntls:\n  reload_interval: 200ms\n")
             try Data(text.utf8).write(to: folder.file("n\(node.id).yaml"))
         }
@@ -105,11 +119,67 @@ final class SecureCluster {
         }
     }
 
+    /// Gives a node another certificate.
+    func renewCertificate(_ id: Int) throws {
+        for file in ["n\(id).pem", "n\(id).key"] {
+            try FileManager.default.removeItem(at: folder.file("certs/\(file)"))
+        }
+        let made = try Command.run(
+            Programs.root.appending(path: "scripts/certificates").path,
+            ["--out", folder.file("certs").path]
+        )
+        try #require(made.code == 0, "\(made.everything)")
+    }
+
+    /// The serial number of the certificate that a port shows.
+    func serial(ofPort port: Int) throws -> String {
+        let shown = try Command.run("/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(port)"])
+        return try Command.run("/usr/bin/openssl", ["x509", "-noout", "-serial"], input: shown.output).text
+    }
+
     /// The status of a request by curl.
     func curl(_ id: Int, _ arguments: [String], _ path: String) throws -> String {
         let node = nodes[id - 1]
         let common = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", authority, "--max-time", "10"]
         return try Command.run("/usr/bin/curl", common + arguments + ["https://127.0.0.1:\(node.http)\(path)"]).text
+    }
+
+    /// The status and text of a request by curl.
+    func page(_ id: Int, _ arguments: [String], _ path: String) throws -> (status: String, text: String) {
+        let node = nodes[id - 1]
+        let common = [
+            "-s", "--path-as-is", "-w", "\n%{http_code}", "--cacert", authority, "--max-time", "10", "--request-target",
+            path,
+        ]
+        let text = try Command.run("/usr/bin/curl", common + arguments + ["https://127.0.0.1:\(node.http)/"]).text
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return (String(lines.last ?? ""), lines.dropLast().joined(separator: "\n"))
+    }
+
+    func reading(_ id: Int) throws -> ProcessReading {
+        try ProcessReading(#require(processes[id]).processIdentifier)
+    }
+
+    /// Has a node that does not run show another's certificate from its next start on.
+    func useCertificate(of other: Int, on id: Int) throws {
+        let file = folder.file("n\(id).yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try Data(
+            text.replacing("/n\(id).pem", with: "/n\(other).pem").replacing("/n\(id).key", with: "/n\(other).key").utf8
+        )
+        .write(to: file)
+    }
+
+    /// What tells kvctl of the cluster and of its administrator.
+    var environment: [String: String] {
+        get throws {
+            let (name, password) = try administrator
+            return [
+                "KVCTL_ENDPOINTS": nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
+                "KVCTL_HTTP_ENDPOINTS": nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
+                "KVCTL_CA": authority, "KVCTL_USER": name, "KVCTL_PASSWORD": password,
+            ]
+        }
     }
 
     /// What redis-cli prints; the line breaks at its end are left out.
