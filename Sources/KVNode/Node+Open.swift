@@ -74,6 +74,8 @@ private struct NodeOpener {
     let log: Logger
 
     private var fileSystem: any FileSystem { environment.fileSystem }
+    /// The first entry that may be the one that the planted bug loses.
+    private static let lostEntry: LogIndex = 100
     private static let groupIDs = [GroupID.controller, GroupID(1)]
 
     func open() throws -> NodeParts {
@@ -152,15 +154,18 @@ private struct NodeOpener {
                 controller = made
                 machine = made
             } else {
-                machine = ShardGroupMachine(tablets, readers: environment.readers, home: environment.home)
+                let shards = ShardGroupMachine(tablets, readers: environment.readers, home: environment.home)
+                shards.losesEntry = settings.plantedBugs.contains(.losesAnEntry) ? Self.lostEntry : 0
+                shards.dropsSessions = settings.plantedBugs.contains(.snapshotDropsSessions)
+                machine = shards
             }
             groups.append(try openGroup(id, store, machine, opener, nodeLog, recovered))
         }
         guard let controller else { throw NodeError("group 0 is missing") }
-        guard controller.state.featureLevel <= PeerProtocol.featureLevel else {
+        guard controller.state.featureLevel <= settings.featureLevel else {
             throw NodeError(
                 "data directory \(directory) is of a cluster that uses feature level \(controller.state.featureLevel), this version"
-                    + " supports \(PeerProtocol.featureLevel): run a newer version"
+                    + " supports \(settings.featureLevel): run a newer version"
             )
         }
         return NodeParts(
@@ -394,7 +399,7 @@ private struct NodeOpener {
             evictedThrough: tail.evictedThrough,
             evictedConfigurations: tail.configurations,
             entries: Array(tail.entries),
-            applied: cut.index,
+            applied: settings.plantedBugs.contains(.appliedIndexApart) ? hard.commit : cut.index,
             lastTime: tail.lastTime
         )
         let core = try RaftCore(raftSettings(id), restored: restored, seed: environment.randomness.next())
