@@ -253,6 +253,15 @@ let modules: [Module] = [
         ],
         in: "Tests/KVClusterSimulation"
     ),
+    // Clients of real processes whose history is recorded.
+    Module("KVHistoryClient", .library, ["KVLinearizability"], in: "Tests/KVHistoryClient"),
+    Module(
+        "kvchaos",
+        .executable,
+        ["KVHistoryClient", "KVLinearizability"],
+        arguments,
+        in: "Tests/kvchaos"
+    ),
     // Everything that reads bytes from outside, as functions of one input.
     Module(
         "KVFuzzing",
@@ -260,9 +269,9 @@ let modules: [Module] = [
         [
             "KVBase", "KVEnvironment", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService", "KVReplication",
             "KVPeer", "KVRESP", "KVConfiguration", "KVSimulation",
-            "KVHTTP",
+            "KVHTTP", "KVTelemetry", "KVFakeService",
         ],
-        [("NIOCore", "swift-nio")],
+        [("NIOCore", "swift-nio"), ("NIOEmbedded", "swift-nio")] + logging,
         in: "Tests/KVFuzzing"
     ),
     // Writes to a real tablet until it is killed, and says what it was told is kept.
@@ -350,7 +359,7 @@ let modules: [Module] = [
     Module("CrashTests", .test),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
-    Module("EndToEndTests", .test, ["KVLinearizability", "KVPeer"], [("NIOCore", "swift-nio")]),
+    Module("EndToEndTests", .test, ["KVLinearizability", "KVHistoryClient", "KVPeer"], [("NIOCore", "swift-nio")]),
 ]
 
 let instruments: [Module] = [

@@ -108,6 +108,15 @@ package struct NodeConfiguration: Sendable, Equatable {
             listen.map { Listener(listen: $0, advertise: advertise) }
         }
     }
+    /// What else is set for the Redis protocol.
+    package struct RESPLimits: Sendable, Equatable {
+        /// The value of `resp.idle_timeout`; zero is for ever.
+        package var idleTimeout: Duration = .seconds(3_600)
+        /// The value of `resp.command_timeout`.
+        package var commandTimeout: Duration = .seconds(60)
+        /// The value of `resp.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+    }
     /// What else is set for HTTP.
     package struct HTTPLimits: Sendable, Equatable {
         /// The value of `http.query_routes`.
@@ -246,6 +255,8 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var resp = Listener()
     /// The values of `resp_cluster.listen` and `resp_cluster.advertise`.
     package var respCluster = OptionalListener()
+    /// The other settings under `resp`, for both of its listeners.
+    package var respLimits = RESPLimits()
     /// The values of `http.listen` and `http.advertise`.
     package var http = Listener()
     /// The other settings under `http`.

@@ -25,6 +25,8 @@ package enum Origin: Hashable, Sendable, CustomStringConvertible {
     case environment(String)
     /// A flag of the command line that set this path.
     case flag(String)
+    /// An administrator, while the process runs.
+    case live
 
     /// As `--print-config` and errors say it.
     package var description: String {
@@ -33,6 +35,7 @@ package enum Origin: Hashable, Sendable, CustomStringConvertible {
         case .file(let name, let position): "\(name):\(position.line):\(position.column)"
         case .environment(let name): "environment \(name)"
         case .flag(let path): "flag --set \(path)"
+        case .live: "changed while running"
         }
     }
 }

@@ -95,6 +95,27 @@ enum Schema {
             "What clients are told, if it differs from where this node listens."
         ),
         .flag("resp.tls", \.tls.isOnRESP, "false", "Whether it speaks TLS; needs tls.certificate and tls.key."),
+        .duration(
+            "resp.idle_timeout",
+            \.respLimits.idleTimeout,
+            "1h",
+            .milliseconds(0)...(.seconds(86_400)),
+            "How long a client may be connected without sending a command; 0ms for as long as it likes."
+        ),
+        .duration(
+            "resp.command_timeout",
+            \.respLimits.commandTimeout,
+            "60s",
+            .milliseconds(100)...(.seconds(3_600)),
+            "How long a command may take to come whole."
+        ),
+        .duration(
+            "resp.write_timeout",
+            \.respLimits.writeTimeout,
+            "60s",
+            .milliseconds(100)...(.seconds(3_600)),
+            "How long a client may leave replies unread."
+        ),
         .optionalAddress(
             "resp_cluster.listen",
             \.respCluster.listen,

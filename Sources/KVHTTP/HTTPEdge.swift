@@ -20,6 +20,7 @@ struct HTTPEdge: HTTPResponder {
     var isKnown = true
     let admin: (any AdminService)?
     let backup: (any BackupService)?
+    let operations: (any OperationsService)?
     let settings: HTTPSettings
     let registry: MetricRegistry
     let metrics: HTTPMetrics
@@ -33,6 +34,7 @@ struct HTTPEdge: HTTPResponder {
         authenticator: Authenticator?,
         users: (any AccessAdministration)?,
         backup: (any BackupService)? = nil,
+        operations: (any OperationsService)? = nil,
         _ settings: HTTPSettings,
         _ registry: MetricRegistry,
         _ logger: Logger
@@ -42,6 +44,7 @@ struct HTTPEdge: HTTPResponder {
         self.users = users
         self.admin = admin
         self.backup = backup
+        self.operations = operations
         self.settings = settings
         self.registry = registry
         self.logger = logger
@@ -134,7 +137,7 @@ struct HTTPEdge: HTTPResponder {
             let format = ExpositionFormat(accept: request.headers[.accept] ?? "")
             return text(.ok, scrapes.text(format), contentType: format.contentType)
         case .key, .increment, .batch, .session, .openapi, .query, .members, .member, .leadership, .stop, .users, .user,
-            .authentication, .unknown, .logLevel, .slowRequests, .snapshots, .snapshot, .log:
+            .authentication, .unknown, .logLevel, .slowRequests, .snapshots, .snapshot, .log, .config, .compact:
             throw HTTPFailure(.notFound, "not_found", "there is no '\(target.path)' here")
         }
     }

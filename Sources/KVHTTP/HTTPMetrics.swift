@@ -27,6 +27,8 @@ enum Endpoint: String, CaseIterable {
     case metrics = "/metrics"
     case logLevel = "/admin/v1/log-level"
     case slowRequests = "/admin/v1/slow-requests"
+    case config = "/admin/v1/config"
+    case compact = "/admin/v1/compact"
     case users = "/admin/v1/users"
     case user = "/admin/v1/users/{name}"
     case authentication = "/admin/v1/auth"

@@ -19,6 +19,7 @@ package struct HTTPServer: Service {
     private let port: Int
     private let logger: Logger
     private let onListening: @Sendable (SocketAddress) -> Void
+    private let connectionsMax: ConnectionBound.Maximum
 
     /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
     package init(
@@ -27,6 +28,7 @@ package struct HTTPServer: Service {
         authenticator: Authenticator? = nil,
         users: (any AccessAdministration)? = nil,
         backup: (any BackupService)? = nil,
+        operations: (any OperationsService)? = nil,
         settings: HTTPSettings = HTTPSettings(),
         metrics: MetricRegistry,
         on group: any EventLoopGroup,
@@ -41,6 +43,7 @@ package struct HTTPServer: Service {
             authenticator: authenticator,
             users: users,
             backup: backup,
+            operations: operations,
             settings,
             metrics,
             logger
@@ -51,7 +54,11 @@ package struct HTTPServer: Service {
         self.port = port
         self.logger = logger
         self.onListening = onListening
+        connectionsMax = ConnectionBound.Maximum(settings.connectionsMax)
     }
+
+    /// Changes how many connections may be open at once; those that are stay.
+    package func limitConnections(to count: Int) { connectionsMax.count.store(count, ordering: .relaxed) }
 
     /// Listens and serves until a graceful shutdown or cancellation.
     /// - Throws: what the system says where it cannot listen.
@@ -84,7 +91,7 @@ package struct HTTPServer: Service {
             configuration: ApplicationConfiguration(
                 address: .hostname(host, port: port),
                 backlog: 1_024,
-                availableConnectionsDelegate: .maximum(settings.connectionsMax, logger: logger)
+                availableConnectionsDelegate: ConnectionBound(connectionsMax)
             ),
             onServerRunning: { [onListening, logger] channel in
                 guard let address = channel.localAddress else { return }

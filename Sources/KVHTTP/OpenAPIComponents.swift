@@ -9,6 +9,12 @@ let openAPIComponents = #"""
           "schema": {"type": "string", "minLength": 1},
           "description": "Bytes, percent-encoded; slashes may stand as they are"
         },
+        "user": {
+          "name": "name",
+          "in": "path",
+          "required": true,
+          "schema": {"type": "string", "pattern": "^[A-Za-z0-9._@-]{1,64}$"}
+        },
         "session": {
           "name": "session",
           "in": "path",
@@ -54,6 +60,13 @@ let openAPIComponents = #"""
           "description": "307 to the leader instead of being sent on"
         }
       },
+      "requestBodies": {
+        "Password": {"content": {"application/octet-stream": {"schema": {"type": "string"}}}}
+      },
+      "securitySchemes": {
+        "basic": {"type": "http", "scheme": "basic"},
+        "token": {"type": "http", "scheme": "bearer"}
+      },
       "responses": {
         "Error": {
           "description": "An error",
@@ -88,6 +101,35 @@ let openAPIComponents = #"""
             "cluster": {"type": "string"},
             "leader": {"type": ["string", "null"]},
             "members": {"type": "array", "items": {"type": "object"}}
+          }
+        },
+        "Authentication": {
+          "type": "object",
+          "required": ["enabled", "requiredByConfiguration", "users", "administrators"],
+          "properties": {
+            "enabled": {"type": "boolean"},
+            "requiredByConfiguration": {"type": "boolean"},
+            "users": {"type": "integer"},
+            "administrators": {"type": "integer"}
+          }
+        },
+        "Settings": {
+          "type": "object",
+          "required": ["settings"],
+          "properties": {
+            "settings": {
+              "type": "array",
+              "items": {
+                "type": "object",
+                "required": ["name", "value", "origin", "live"],
+                "properties": {
+                  "name": {"type": "string"},
+                  "value": {"type": ["string", "null"]},
+                  "origin": {"type": "string"},
+                  "live": {"type": "boolean"}
+                }
+              }
+            }
           }
         },
         "LogLevel": {

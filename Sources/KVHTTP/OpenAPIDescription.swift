@@ -14,10 +14,10 @@ let openAPIDescription = """
         "description": "A replicated key-value store. Keys are bytes, percent-decoded once; values are bytes."
       },
       "servers": [{"url": "/"}],
-      "security": [],
+      "security": [{}, {"basic": []}, {"token": []}],
       "tags": [{"name": "keys"}, {"name": "sessions"}, {"name": "node"}, {"name": "administration"}],
       "paths": {
-    \([openAPIKeyPaths, openAPISessionPaths, openAPINodePaths, openAPIOperatorPaths, openAPIMemberPaths].joined(separator: ",\n"))
+    \([openAPIKeyPaths, openAPISessionPaths, openAPINodePaths, openAPIOperatorPaths, openAPIMemberPaths, openAPIUserPaths].joined(separator: ",\n"))
       },
     \(openAPIComponents)
     }

@@ -185,6 +185,66 @@ let openAPIOperatorPaths = #"""
         }
       }
     },
+    "/admin/v1/config": {
+      "get": {
+        "operationId": "settings",
+        "tags": ["administration"],
+        "summary": "Every setting of this process, with where it comes from",
+        "responses": {
+          "200": {
+            "description": "The settings in the order of config/kvnode.yaml",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Settings"}}}
+          },
+          "400": {"$ref": "#/components/responses/Error"}
+        }
+      },
+      "put": {
+        "operationId": "changeSetting",
+        "tags": ["administration"],
+        "summary": "Changes a setting that can change, until the process ends",
+        "parameters": [
+          {"name": "name", "in": "query", "required": true, "schema": {"type": "string"}},
+          {"name": "value", "in": "query", "required": true, "schema": {"type": "string"}}
+        ],
+        "responses": {
+          "200": {
+            "description": "The setting as it is now",
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Settings"}}}
+          },
+          "400": {"$ref": "#/components/responses/Error"},
+          "404": {"$ref": "#/components/responses/Error"},
+          "409": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
+    "/admin/v1/compact": {
+      "post": {
+        "operationId": "compact",
+        "tags": ["administration"],
+        "summary": "Rewrites this node's own tables without what nobody can read any more; answered when that is done",
+        "parameters": [
+          {"name": "shard", "in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 4294967295}}
+        ],
+        "responses": {
+          "200": {
+            "description": "What each shard took before and takes now",
+            "content": {
+              "application/json": {
+                "schema": {
+                  "type": "object",
+                  "required": ["shards"],
+                  "properties": {"shards": {"type": "array", "items": {"type": "object"}}}
+                }
+              }
+            }
+          },
+          "400": {"$ref": "#/components/responses/Error"},
+          "404": {"$ref": "#/components/responses/Error"},
+          "429": {"$ref": "#/components/responses/Error"},
+          "503": {"$ref": "#/components/responses/Error"}
+        }
+      }
+    },
     "/admin/v1/snapshots": {
       "post": {
         "operationId": "beginSnapshot",

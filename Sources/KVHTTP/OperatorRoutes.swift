@@ -5,7 +5,11 @@ import KVService
 import KVTelemetry
 import Logging
 
-// What an operator asks a running process itself: the level of its log, and what was slow.
+// What an operator asks a running process itself: the level of its log, what was slow, its settings, and compaction.
+//
+//     GET  /admin/v1/config                every setting with where it comes from; none is a secret
+//     PUT  /admin/v1/config?name=&value=   changes one that can change, until the process ends
+//     POST /admin/v1/compact?shard=        rewrites this node's own tablets; answered when that is done
 
 extension HTTPEdge {
     /// Answers where the path is one of these; nil where it is not.
@@ -23,6 +27,13 @@ extension HTTPEdge {
             endpoint = .slowRequests
             guard method == .get else { throw notAllowed("GET") }
             return try await slowRequests(target)
+        case Endpoint.config.rawValue:
+            endpoint = .config
+            return try config(method, target)
+        case Endpoint.compact.rawValue:
+            endpoint = .compact
+            guard method == .post else { throw notAllowed("POST") }
+            return try await compact(target)
         default: return nil
         }
     }
@@ -44,6 +55,65 @@ extension HTTPEdge {
         }
         var json = JSONText()
         json.object { $0.field("level", LogLevelControl.shared.level.rawValue) }
+        return self.json(.ok, json.text)
+    }
+
+    private func config(_ method: HTTPRequest.Method, _ target: Target) throws(HTTPFailure) -> Response {
+        guard let operations else { throw HTTPFailure(.notFound, "not_found", "this server shows no settings") }
+        let shown: [SettingDescription]
+        switch method {
+        case .get:
+            try target.check([])
+            shown = operations.settings
+        case .put:
+            try target.check(["name", "value"])
+            guard let name = target.text("name"), let value = target.text("value") else {
+                throw .badRequest("'name' and 'value' of a setting are needed")
+            }
+            do throws(ServiceError) {
+                shown = [try operations.changeSetting(name, to: value)]
+            } catch {
+                throw HTTPFailure(error)
+            }
+        default: throw notAllowed("GET, PUT")
+        }
+        var json = JSONText()
+        json.object {
+            $0.key("settings")
+            $0.array(shown) { json, setting in
+                json.object {
+                    $0.field("name", setting.name)
+                    if let value = setting.value { $0.field("value", value) } else { $0.null("value") }
+                    $0.field("origin", setting.origin)
+                    $0.field("live", setting.isLive)
+                }
+            }
+        }
+        return self.json(.ok, json.text)
+    }
+
+    private func compact(_ target: Target) async throws(HTTPFailure) -> Response {
+        guard let operations else { throw HTTPFailure(.notFound, "not_found", "this server compacts nothing") }
+        try target.check(["shard"])
+        let shard = try target.text("shard").map { text throws(HTTPFailure) in
+            guard let number = UInt32(text) else {
+                throw HTTPFailure.badRequest("'shard' is '\(text)'; it is a number")
+            }
+            return ShardID(number)
+        }
+        let compacted = try await value { operations.compact(shard, completion: $0) }
+        var json = JSONText()
+        json.object {
+            $0.key("shards")
+            $0.array(compacted) { json, shard in
+                json.object {
+                    $0.field("group", shard.group.description)
+                    $0.field("shard", shard.shard.description)
+                    $0.field("bytesBefore", shard.bytesBefore)
+                    $0.field("bytesAfter", shard.bytesAfter)
+                }
+            }
+        }
         return self.json(.ok, json.text)
     }
 

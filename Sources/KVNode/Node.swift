@@ -54,6 +54,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     package var onStopRequested: (@Sendable () -> Void)?
     /// Whether no more requests are taken.
     var isStopping = false
+    /// Whether a compaction that an operator asked for is under way.
+    var isCompactingOnRequest = false
     /// Whether what was taken is answered, or given up, and the groups end.
     private var isClosing = false
     /// Snapshots that are held for backups.

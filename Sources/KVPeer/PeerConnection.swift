@@ -213,7 +213,10 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
                 throw .invalid("connection purpose \(purpose.rawValue)")
             }
         }
-        if purpose == .join { return answerJoin(theirs) }
+        if purpose == .join {
+            if let reason = foreignCertificate(theirs) { return fail(reason) }
+            return answerJoin(theirs)
+        }
         guard let own = owner?.ownHello else { return close(saying: nil) }
         stage = .admitting
         if let reason = mismatch(own, theirs, wanted: envelope.hello.wantedNode) {
@@ -247,6 +250,14 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
         close(saying: envelope, withMagic: true, payload: bytes)
     }
 
+    /// Why the other's certificate is not that of the node that it says it is; nil where it is, or names no node.
+    private func foreignCertificate(_ theirs: PeerHello) -> String? {
+        guard let channel, let named = settings.certifiedNodes?(channel), !named.isEmpty, !named.contains(theirs.node)
+        else { return nil }
+        let ids = named.map(\.description).joined(separator: ", ")
+        return "node \(theirs.node) shows a certificate of node \(ids)"
+    }
+
     /// What no receiver need be asked about.
     private func mismatch(_ own: PeerHello, _ theirs: PeerHello, wanted: UInt64) -> String? {
         if !own.protocolRange.overlaps(theirs.protocolRange) {
@@ -254,6 +265,7 @@ final class PeerConnection: ChannelInboundHandler, @unchecked Sendable {
                 "node \(own.node) speaks peer protocols \(own.protocolRange), node \(theirs.node) \(theirs.protocolRange): "
                 + "upgrade the older one"
         }
+        if let reason = foreignCertificate(theirs) { return reason }
         switch role {
         case .dialing(let node) where node != theirs.node:
             return "node \(node) was expected at this address, node \(theirs.node) answered: check cluster.nodes"

@@ -1,4 +1,4 @@
-import KVBase
+package import KVBase
 package import NIOCore
 
 /// Where a node is reached: a name or an address without brackets, and a port.
@@ -54,6 +54,9 @@ package struct PeerSettings: Sendable {
     package var secureAccepted: (@Sendable (any Channel) throws -> Void)?
     /// The same towards a node that is dialled under this host name or address.
     package var secureDialed: (@Sendable (any Channel, String) throws -> Void)?
+
+    /// The nodes for which the other end's certificate was issued, on the loop; empty or nil where it names none.
+    package var certifiedNodes: (@Sendable (any Channel) -> [NodeID]?)?
 
     /// The defaults.
     package init() {}

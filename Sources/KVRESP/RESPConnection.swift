@@ -42,6 +42,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     private var inputHasEnded = false
     private var isProcessing = false
 
+    /// When it last did something; what is too slow is looked for now and then.
+    var activity = ClientActivity()
+
     // What is under way.
     var batch = RequestBatch()
     private(set) var pending = PendingReplies()
@@ -80,6 +83,15 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         batch.redirects = shared.settings.isRedirecting
     }
 
+    /// The connection; nil where it is gone.
+    var channel: (any Channel)? { context?.channel }
+
+    /// Whether it waits for the node: for answers, or for its turn.
+    var isWaitedFor: Bool { !pending.isEmpty || isPaused || isAuthenticating || isClosing }
+
+    /// Whether it has begun a command and not ended it.
+    var hasPartOfCommand: Bool { input.readableBytes > 0 }
+
     // MARK: Reading
 
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
@@ -110,6 +122,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable else { return }
         unreadBytes = 0
+        activity.stalledSince = nil
         if isPaused { markDirty() }
     }
 
@@ -186,6 +199,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             }
             return consumed
         }
+        if consumed > 0 { activity.commandAt = current.startedAt }
         if isClosing {
             input = ByteBuffer()
         } else if consumed == input.readableBytes {

@@ -40,6 +40,8 @@ package final class RESPServer: Sendable {
             .serverChannelOption(.backlog, value: 1_024)
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+            // A host that vanished is noticed, however long its client may be idle.
+            .childChannelOption(.socketOption(.so_keepalive), value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelOption(
                 .writeBufferWaterMark,
@@ -50,6 +52,13 @@ package final class RESPServer: Sendable {
             }
         let channel = try await bootstrap.bind(host: host, port: port).get()
         state.withLock { $0.listeners.append(channel) }
+        let limits = PatienceLimits(shared.settings)
+        if let interval = limits.interval {
+            // Ends with the listener's loop.
+            channel.eventLoop.scheduleRepeatedTask(initialDelay: interval, delay: interval) { [shared] task in
+                if shared.isStopping { task.cancel() } else { shared.letGoOfTheSlow(limits) }
+            }
+        }
         if shared.settings.isRedirecting {
             // Ends with the listener's loop.
             let refresh = { @Sendable [shared] in shared.service.status { shared.note($0) } }
@@ -101,12 +110,16 @@ package final class RESPServer: Sendable {
         }
         let connection = RESPConnection(shared, loop(of: channel.eventLoop), info)
         try channel.pipeline.syncOperations.addHandler(connection)
+        connection.activity.commandAt = NIODeadline.now().uptimeNanoseconds
         shared.attach(connection)
         connection.limitStranger()
     }
 
     /// How many clients are connected.
     package var connectionCount: Int { shared.clientCount }
+
+    /// Changes how many clients may be connected at once; those that are stay.
+    package func limitConnections(to count: Int) { shared.connectionsMax.store(count, ordering: .relaxed) }
 
     /// Whether `stop` was called.
     var isStopping: Bool { shared.isStopping }

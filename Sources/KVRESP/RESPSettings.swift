@@ -29,6 +29,12 @@ package struct RESPSettings: Sendable {
     package var strangerBytesMax = 64 * 1024
     /// How long a client may take to say who it is, where that is asked.
     package var authenticationTimeout: Duration = .seconds(10)
+    /// How long a client may be without a command; zero for as long as it likes.
+    package var idleTimeout: Duration = .seconds(3_600)
+    /// How long a command may take to arrive, from the end of the one before.
+    package var commandTimeout: Duration = .seconds(60)
+    /// How long a client may leave replies unread.
+    package var writeTimeout: Duration = .seconds(60)
     /// How long an inline command may be.
     package var inlineBytesMax = 64 * 1024
     /// How many requests of a connection may be unanswered before it is not read any further.

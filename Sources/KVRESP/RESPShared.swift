@@ -64,6 +64,8 @@ final class RESPShared: Sendable {
     let sentBytes: Counter
     let protocolErrors: Counter
     let outputOverflows: Counter
+    /// Clients that were let go since they took too long, by why.
+    let patienceEnds: [String: Counter]
     /// By the error's code.
     private let rejects: [ServiceError.Code: Counter]
     private let connectionGauge: Gauge
@@ -96,6 +98,11 @@ final class RESPShared: Sendable {
         sentBytes = registry.counter(.sentBytesTotal, "resp")
         protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")
         outputOverflows = registry.counter(.rejectedTotal, "resp", "output_bound")
+        patienceEnds = Dictionary(
+            uniqueKeysWithValues: ["idle", "slow_command", "slow_reader"].map {
+                ($0, registry.counter(.rejectedTotal, "resp", $0))
+            }
+        )
         rejects = Dictionary(
             uniqueKeysWithValues: ServiceError.Code.all.map {
                 ($0, registry.counter(.rejectedTotal, "resp", $0.rawValue))

@@ -100,6 +100,23 @@ package final class TLSContexts: Sendable {
         try add(NIOSSLClientHandler(context: context, serverHostname: isAddress ? nil : host), to: channel)
     }
 
+    /// The numbers of the nodes for which the other end's certificate was issued: those of its DNS names `kv-node-NUMBER`.
+    ///
+    /// On the channel's event loop, after the handshake; nil where the other end has shown no certificate.
+    package func certifiedNodes(_ channel: any Channel) -> [UInt64]? {
+        // Without TLS on the channel there is none.
+        guard let certificate = try? channel.pipeline.syncOperations.nioSSL_peerCertificate() else { return nil }
+        return certificate._subjectAlternativeNames().compactMap { name in
+            guard name.nameType == .dnsName else { return nil }
+            let text = name.contents.withUnsafeBufferPointer { String(decoding: $0, as: UTF8.self) }
+            guard text.hasPrefix(Self.nodeNamePrefix) else { return nil }
+            return UInt64(text.dropFirst(Self.nodeNamePrefix.count))
+        }
+    }
+
+    /// How a certificate's DNS name for a node begins.
+    private static let nodeNamePrefix = "kv-node-"
+
     private func add(_ handler: some ChannelHandler, to channel: any Channel) throws {
         let operations = channel.pipeline.syncOperations
         try operations.addHandler(handler)

@@ -5,6 +5,11 @@ import KVClient
 /// What every command takes.
 struct GlobalOptions: ParsableArguments {
     @Option(
+        help: ArgumentHelp("The cluster of this name; see 'kvctl context'. Default: $KVCTL_CONTEXT.", valueName: "name")
+    )
+    var context: String?
+
+    @Option(
         help: ArgumentHelp(
             "RESP addresses, comma-separated; a bare port belongs to the host before it. Default: $KVCTL_ENDPOINTS, else the local cluster "
                 + "(127.0.0.1:6401,6402,6403), else the local single node (127.0.0.1:6400).",
@@ -21,8 +26,11 @@ struct GlobalOptions: ParsableArguments {
     )
     var httpEndpoints: String?
 
-    @Option(name: [.short, .customLong("output")], help: "table or json.")
-    var output = OutputFormat.table
+    @Option(name: [.short, .customLong("output")], help: "table, json or yaml.")
+    var choice: OutputChoice?
+
+    var outputChoice: OutputChoice { choice ?? Session.inherited?.output ?? .table }
+    var output: OutputFormat { outputChoice.format }
 
     @Option(help: ArgumentHelp("How long a request may take, such as 500ms, 5s, 1m.", valueName: "duration"))
     var timeout = TimeSpan(.seconds(5))
@@ -32,10 +40,24 @@ struct GlobalOptions: ParsableArguments {
 
     @OptionGroup(title: "Security") var security: SecurityOptions
 
+    /// Whether the command names a cluster or a user of its own, in a shell that has one.
+    private var namesCluster: Bool {
+        context != nil || endpoints != nil || httpEndpoints != nil || security.isGiven
+    }
+
     /// Runs a command with a client, and ends the process as its outcome says.
     func perform(_ body: (Session) async throws -> CtlExit) async throws {
+        try await OutputChoice.$current.withValue(outputChoice) { try await run(body) }
+    }
+
+    private func run(_ body: (Session) async throws -> CtlExit) async throws {
         let outcome: CtlExit
         do {
+            if let inherited = Session.inherited, !namesCluster {
+                let outcome = try await body(inherited)
+                if outcome != .ok { throw ExitCode(outcome.rawValue) }
+                return
+            }
             let session = try await Session(self)
             do {
                 outcome = try await body(session)
@@ -46,6 +68,8 @@ struct GlobalOptions: ParsableArguments {
             await session.client.shutdown()
         } catch let error as ValidationError {
             throw error
+        } catch let code as ExitCode {
+            throw code
         } catch {
             let failure = CtlFailure(error)
             switch output {
@@ -61,34 +85,47 @@ struct GlobalOptions: ParsableArguments {
 
 /// A command's view of the cluster.
 struct Session {
+    /// In a shell: the one that its commands share.
+    @TaskLocal static var inherited: Session?
+
     let client: KVClient
+    let output: OutputChoice
     let endpoints: [Endpoint]
     let httpEndpoints: [Endpoint]
 
     init(_ options: GlobalOptions) async throws {
         let environment = ProcessInfo.processInfo.environment
-        if let text = options.endpoints ?? environment["KVCTL_ENDPOINTS"] {
+        output = options.outputChoice
+        let context = try Contexts.chosen(
+            options.context,
+            addressesAreGiven: options.endpoints != nil || environment["KVCTL_ENDPOINTS"] != nil
+        )
+        // A context that was named by a flag goes before the environment.
+        let variables = options.context == nil ? environment : [:]
+        if let text = options.endpoints ?? variables["KVCTL_ENDPOINTS"] ?? context?.endpoints {
             endpoints = try Self.parse(text)
         } else {
             endpoints = await Self.local()
         }
-        if let text = options.httpEndpoints ?? environment["KVCTL_HTTP_ENDPOINTS"] {
+        if let text = options.httpEndpoints ?? variables["KVCTL_HTTP_ENDPOINTS"] ?? context?.httpEndpoints {
             httpEndpoints = try Self.parse(text)
         } else {
             httpEndpoints = endpoints.filter { (6400...6409).contains($0.port) }.map {
                 Endpoint(host: $0.host, port: $0.port - 6400 + 8080)
             }
         }
-        client = KVClient(
-            KVClient.Configuration(
-                endpoints: endpoints,
-                httpEndpoints: httpEndpoints,
-                requestTimeout: options.timeout.duration,
-                connectTimeout: min(options.timeout.duration, .seconds(1)),
-                credentials: try options.security.credentials,
-                tls: try options.security.clientTLS
-            )
+        var configuration = KVClient.Configuration(
+            endpoints: endpoints,
+            httpEndpoints: httpEndpoints,
+            requestTimeout: options.timeout.duration,
+            connectTimeout: min(options.timeout.duration, .seconds(1)),
+            credentials: try options.security.credentials(context, variables),
+            tls: try options.security.clientTLS(context, variables)
         )
+        // A session for one write would cost more than the write: where its answer is missing, exit code 4 says so.
+        configuration.repeatsWrites = false
+        configuration.findsLeaders = false
+        client = KVClient(configuration)
     }
 
     /// Reads `host:port,port,host:port`.

@@ -35,11 +35,16 @@ enum MemberChanges {
         _ global: GlobalOptions,
         _ options: WaitOptions,
         _ what: String,
-        _ change: @escaping @Sendable (KVClient) async throws(ClientError) -> Void,
-        isDone: @escaping @Sendable (ClusterMembers) -> Bool
+        member name: String? = nil,
+        _ change: @escaping @Sendable (KVClient, String) async throws(ClientError) -> Void,
+        isDone: @escaping @Sendable (ClusterMembers, String) -> Bool
     ) async throws {
         try await global.perform { session in
-            try await change(session.client)
+            var id = ""
+            if let name { id = try await session.client.memberID(like: name) }
+            let member = id
+            let isDone = { @Sendable (members: ClusterMembers) in isDone(members, member) }
+            try await change(session.client, member)
             if options.wait {
                 try await wait(
                     session.client,
@@ -174,9 +179,9 @@ struct MemberAddCommand: AsyncParsableCommand {
 
     func run() async throws {
         let (node, peer, learner) = (node, peer, learner)
-        try await MemberChanges.carryOut(global, waiting, "add node \(node)") { client throws(ClientError) in
+        try await MemberChanges.carryOut(global, waiting, "add node \(node)") { client, _ throws(ClientError) in
             try await client.addMember(node, peerAddress: peer, staysLearner: learner)
-        } isDone: { members in
+        } isDone: { members, _ in
             members.members.first { $0.id == node }?.isSteady == true
         }
     }
@@ -187,13 +192,14 @@ struct MemberPromoteCommand: AsyncParsableCommand {
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var waiting: WaitOptions
-    @Argument(help: "The learner's id.") var node: String
+    @Argument(help: "The learner's id, or how its address or incarnation begins.") var node: String
 
     func run() async throws {
-        let node = node
-        try await MemberChanges.carryOut(global, waiting, "promote node \(node)") { client throws(ClientError) in
+        try await MemberChanges.carryOut(global, waiting, "promote node \(node)", member: node) {
+            client,
+            node throws(ClientError) in
             try await client.promoteMember(node)
-        } isDone: { members in
+        } isDone: { members, node in
             members.members.first { $0.id == node }.map { $0.isSteady && $0.role == "voter" } ?? false
         }
     }
@@ -207,13 +213,14 @@ struct MemberRemoveCommand: AsyncParsableCommand {
 
     @OptionGroup var global: GlobalOptions
     @OptionGroup var waiting: WaitOptions
-    @Argument(help: "The member's id.") var node: String
+    @Argument(help: "The member's id, or how its address or incarnation begins.") var node: String
 
     func run() async throws {
-        let node = node
-        try await MemberChanges.carryOut(global, waiting, "remove node \(node)") { client throws(ClientError) in
+        try await MemberChanges.carryOut(global, waiting, "remove node \(node)", member: node) {
+            client,
+            node throws(ClientError) in
             try await client.removeMember(node)
-        } isDone: { members in
+        } isDone: { members, node in
             !members.members.contains { $0.id == node }
         }
     }
@@ -236,16 +243,17 @@ struct MemberReplaceCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The coming host's peer address.", valueName: "host:port")) var peer: String?
 
     func run() async throws {
-        let (old, new, peer) = (old, new, peer)
-        try await MemberChanges.carryOut(global, waiting, "replace node \(old) by \(new)") {
-            client throws(ClientError) in
+        let (new, peer) = (new, peer)
+        try await MemberChanges.carryOut(global, waiting, "replace node \(old) by \(new)", member: old) {
+            client,
+            old throws(ClientError) in
             var address = peer
             if address == nil {
                 address = try await client.members().members.first { $0.id == old }?.addresses["peer"]
             }
             guard let address else { throw .httpStatus(404, message: "not_found: node \(old) is no member") }
             try await client.replaceMember(old, by: new, peerAddress: address)
-        } isDone: { members in
+        } isDone: { members, old in
             let isGone = old == new || !members.members.contains { $0.id == old }
             return isGone && members.members.first { $0.id == new }?.isSteady == true
         }
@@ -264,7 +272,9 @@ struct MemberTransferCommand: AsyncParsableCommand {
 
     func run() async throws {
         try await global.perform { session in
-            let transfers = try await session.client.transferLeadership(of: group, to: to)
+            var target: String?
+            if let to { target = try await session.client.memberID(like: to) }
+            let transfers = try await session.client.transferLeadership(of: group, to: target)
             let failed = transfers.filter { $0.leader != $0.target }
             switch global.output {
             case .json:
@@ -294,11 +304,12 @@ struct MemberStopCommand: AsyncParsableCommand {
     )
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "The member's id.") var node: String
+    @Argument(help: "The member's id, or how its address or incarnation begins.") var node: String
     @Flag(name: .long, help: "Also where the others are no majority.") var force = false
 
     func run() async throws {
         try await global.perform { session in
+            let node = try await session.client.memberID(like: node)
             try await session.client.stopNode(node, force: force)
             switch global.output {
             case .json: try writeJSON(Nothing())

@@ -27,12 +27,29 @@ extension Session {
     }
 }
 
+/// Why all nodes failed, where it is for the same reason: that is the answer to the question, not a part of one.
+private func commonFailure<Value>(_ answers: [NodeAnswer<Value>]) -> ClientError? {
+    let failures = answers.compactMap { answer -> ClientError? in
+        if case .failure(let error) = answer.result { error } else { nil }
+    }
+    guard let first = failures.first, failures.count == answers.count else { return nil }
+    let isSame = failures.allSatisfy { error in
+        switch (first, error) {
+        case (.httpStatus(let one, _), .httpStatus(let other, _)): one == other
+        case (.cannotConnect, .cannotConnect): true
+        default: false
+        }
+    }
+    return isSame ? first : nil
+}
+
 /// Shows what each node said, and ends with `partial` where one did not answer.
-private func show<Value: Encodable & Sendable>(
+func showAnswers<Value: Encodable & Sendable>(
     _ answers: [NodeAnswer<Value>],
     _ format: OutputFormat,
     _ text: (Endpoint, Value) -> String
 ) throws -> CtlExit {
+    if let failure = commonFailure(answers) { throw failure }
     let nodes = answers.map { PerNode($0) }
     let isWhole = nodes.allSatisfy { $0.error == nil }
     switch format {
@@ -53,23 +70,39 @@ private func show<Value: Encodable & Sendable>(
 struct AlarmCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "alarm",
-        abstract: "The alarms of all nodes; exit 6 where there is one. They clear themselves when their cause is gone."
+        abstract: "The alarms of all nodes; exit 6 where there is one.",
+        discussion: """
+            Every alarm clears itself when its cause is gone, so none can be cleared away. 'clear' looks again for up to --timeout whether             they have; docs/operations/alarms.md says what to do about each.
+            """
     )
 
     @OptionGroup var global: GlobalOptions
-    @Argument(help: "list, which is all there is.") var action = "list"
+    @Argument(help: "list or clear.", completion: .list(["list", "clear"])) var action = "list"
 
     func validate() throws {
-        guard action == "list" else { throw ValidationError("'\(action)': expected list; alarms clear themselves") }
+        guard ["list", "clear"].contains(action) else { throw ValidationError("'\(action)': expected list or clear") }
+    }
+
+    private func stand(_ session: Session) async -> [NodeAnswer<[String]>] {
+        await session.client.status().map { answer in
+            NodeAnswer(endpoint: answer.endpoint, result: answer.result.map(\.alarms), elapsed: answer.elapsed)
+        }
     }
 
     func run() async throws {
         try await global.perform { session in
             try session.requireHTTP()
-            let answers = await session.client.status().map { answer in
-                NodeAnswer(endpoint: answer.endpoint, result: answer.result.map(\.alarms), elapsed: answer.elapsed)
+            let deadline = ContinuousClock.now + global.timeout.duration
+            var answers = await stand(session)
+            while action == "clear", ContinuousClock.now < deadline,
+                answers.contains(where: { answer in
+                    if case .success(let alarms) = answer.result { !alarms.isEmpty } else { false }
+                })
+            {
+                try await Task.sleep(for: .milliseconds(200))
+                answers = await stand(session)
             }
-            let exit = try show(answers, global.output) { endpoint, alarms in
+            let exit = try showAnswers(answers, global.output) { endpoint, alarms in
                 alarms.isEmpty ? "\(endpoint): none\n" : alarms.map { "\(endpoint): \($0)\n" }.joined()
             }
             let count = answers.reduce(0) { count, answer in
@@ -95,7 +128,7 @@ struct LogLevelCommand: AsyncParsableCommand {
     func run() async throws {
         try await global.perform { session in
             try session.requireHTTP()
-            return try show(await session.client.logLevel(level), global.output) { "\($0): \($1)\n" }
+            return try showAnswers(await session.client.logLevel(level), global.output) { "\($0): \($1)\n" }
         }
     }
 }
@@ -116,7 +149,9 @@ struct SlowCommand: AsyncParsableCommand {
     func run() async throws {
         try await global.perform { session in
             try session.requireHTTP()
-            return try show(await session.client.slowRequests(limit: limit), global.output) { endpoint, requests in
+            return try showAnswers(await session.client.slowRequests(limit: limit), global.output) {
+                endpoint,
+                requests in
                 requests.isEmpty ? "\(endpoint): nothing was slow\n" : table(endpoint, requests)
             }
         }

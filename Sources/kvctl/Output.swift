@@ -3,10 +3,22 @@ import Foundation
 import KVBackup
 import KVClient
 
-/// How results are shown.
-enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+/// How results are shown: for people, or as data.
+enum OutputFormat {
     case table
     case json
+}
+
+/// What `--output` takes.
+enum OutputChoice: String, ExpressibleByArgument, CaseIterable {
+    case table
+    case json
+    case yaml
+
+    var format: OutputFormat { self == .table ? .table : .json }
+
+    /// How data is written while a command runs.
+    @TaskLocal static var current = OutputChoice.json
 }
 
 /// The one JSON shape of every answer.
@@ -85,14 +97,22 @@ func write(_ bytes: [UInt8], to handle: FileHandle = .standardOutput) {
     }
 }
 
-/// Writes a success as the envelope.
+/// Writes the envelope, in the notation that was asked for.
 func writeJSON<Payload: Encodable>(_ payload: Payload, ok: Bool = true, error: Envelope<Payload>.Failure? = nil) throws
 {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     let data = try encoder.encode(Envelope(ok: ok, data: payload, error: error))
-    write(Array(data) + [UInt8(ascii: "\n")])
+    guard OutputChoice.current == .yaml else { return write(Array(data) + [UInt8(ascii: "\n")]) }
+    write(YAMLText.text(try JSONDecoder().decode(DataNode.self, from: data)))
 }
 
 /// Whether a person looks at standard output.
 var isTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+
+/// A number of bytes for people.
+func sizeText(_ bytes: UInt64) -> String {
+    if bytes < 10 << 10 { return "\(bytes) B" }
+    if bytes < 10 << 20 { return "\(bytes >> 10) KiB" }
+    return bytes < 10 << 30 ? "\(bytes >> 20) MiB" : "\(bytes >> 30) GiB"
+}

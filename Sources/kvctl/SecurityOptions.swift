@@ -26,28 +26,45 @@ struct SecurityOptions: ParsableArguments {
     )
     var ca: String?
 
-    private var environment: [String: String] { ProcessInfo.processInfo.environment }
+    /// Whether any of this is given.
+    var isGiven: Bool { user != nil || passwordFile != nil || tls || ca != nil }
 
-    var credentials: Credentials? {
-        get throws {
-            var secret = environment["KVCTL_PASSWORD"]
-            if let passwordFile { secret = try firstLine(of: passwordFile) }
-            if let name = user ?? environment["KVCTL_USER"] {
-                guard let secret else {
-                    throw ValidationError("user '\(name)' has no password: --password-file or $KVCTL_PASSWORD")
-                }
-                return .password(user: name, password: secret)
-            }
-            if passwordFile != nil, let secret { return .token(secret) }
-            return environment["KVCTL_TOKEN"].map { .token($0) }
+    /// Who the client is: by flags, else by the environment, else by the context.
+    func credentials(_ context: Contexts.Context?, _ environment: [String: String]) throws -> Credentials? {
+        var secret = environment["KVCTL_PASSWORD"]
+        var token = environment["KVCTL_TOKEN"]
+        if let passwordFile {
+            (secret, token) = (try firstLine(of: passwordFile), nil)
+        } else if let context, secret == nil, token == nil {
+            secret = try Self.secret(context)
         }
+        if let name = user ?? environment["KVCTL_USER"] ?? context?.user {
+            guard let secret else {
+                throw ValidationError("user '\(name)' has no password: --password-file or $KVCTL_PASSWORD")
+            }
+            return .password(user: name, password: secret)
+        }
+        if passwordFile != nil || context != nil, let secret { return .token(secret) }
+        return token.map { .token($0) }
     }
 
-    var clientTLS: ClientTLS? {
-        get throws {
-            if let file = ca ?? environment["KVCTL_CA"] { return try ClientTLS(authorityFile: file) }
-            return tls || environment["KVCTL_TLS"] == "1" ? try ClientTLS() : nil
+    /// What the file or variable has that a context names.
+    private static func secret(_ context: Contexts.Context) throws -> String? {
+        if let file = context.passwordFile {
+            try Contexts.requirePrivate(file)
+            return try firstLine(of: file)
         }
+        guard let name = context.passwordVariable else { return nil }
+        guard let value = ProcessInfo.processInfo.environment[name] else {
+            throw ValidationError("the context takes the password from $\(name), which is not set")
+        }
+        return value
+    }
+
+    /// Whom the client believes; nil where it speaks in the clear.
+    func clientTLS(_ context: Contexts.Context?, _ environment: [String: String]) throws -> ClientTLS? {
+        if let file = ca ?? environment["KVCTL_CA"] ?? context?.ca { return try ClientTLS(authorityFile: file) }
+        return tls || environment["KVCTL_TLS"] == "1" || context?.tls == true ? try ClientTLS() : nil
     }
 }
 

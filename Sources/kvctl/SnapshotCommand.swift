@@ -35,11 +35,18 @@ extension CtlFailure {
 
 /// What commands that ask no node take.
 struct LocalOutput: ParsableArguments {
-    @Option(name: [.short, .customLong("output")], help: "table or json.")
-    var output = OutputFormat.table
+    @Option(name: [.short, .customLong("output")], help: "table, json or yaml.")
+    var choice: OutputChoice?
+
+    var outputChoice: OutputChoice { choice ?? Session.inherited?.output ?? .table }
+    var output: OutputFormat { outputChoice.format }
 
     /// Runs a command and ends the process as its outcome says.
     func perform(_ body: () throws -> CtlExit) throws {
+        try OutputChoice.$current.withValue(outputChoice) { try run(body) }
+    }
+
+    private func run(_ body: () throws -> CtlExit) throws {
         let outcome: CtlExit
         do {
             outcome = try body()

@@ -95,7 +95,7 @@ struct StatusCommand: AsyncParsableCommand {
         for status in statuses {
             let storage = status.storage
             write(
-                "node \(status.node): \(storage.tables) tables, \(Self.size(storage.tableBytes)); \(storage.flushes) flushes, "
+                "node \(status.node): \(storage.tables) tables, \(sizeText(storage.tableBytes)); \(storage.flushes) flushes, "
                     + "\(storage.compactions) compactions, \(storage.logCuts) log cuts, "
                     + "\(storage.snapshotsInstalled) snapshots installed\n"
             )
@@ -134,7 +134,7 @@ struct StatusCommand: AsyncParsableCommand {
                 commit: String(group.commitIndex),
                 applied: String(group.appliedIndex),
                 lag: lag,
-                log: size(group.logBytes),
+                log: sizeText(group.logBytes),
                 shards: String(group.shards.count)
             )
         }
@@ -148,11 +148,5 @@ struct StatusCommand: AsyncParsableCommand {
         case .httpStatus(let status, _): "HTTP \(status)"
         default: "bad answer"
         }
-    }
-
-    private static func size(_ bytes: UInt64) -> String {
-        if bytes < 10 << 10 { return "\(bytes) B" }
-        if bytes < 10 << 20 { return "\(bytes >> 10) KiB" }
-        return bytes < 10 << 30 ? "\(bytes >> 20) MiB" : "\(bytes >> 30) GiB"
     }
 }

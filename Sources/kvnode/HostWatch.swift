@@ -8,12 +8,23 @@ import Synchronization
 /// Looks every few seconds at what the system has left, and raises and clears the node's alarms for it: a node that runs short says
 /// so before it fails.
 final class HostWatch: Sendable {
-    private struct State {
+    fileprivate struct State {
         var readings = HostReadings()
         var isLooking = false
         var descriptors: Watermark
         var memory: Watermark
         var disks: [String: Watermark] = [:]
+        var diskFreeBytes: UInt64
+    }
+
+    /// Goes by other bounds from the next look on.
+    func follow(_ alarms: NodeConfiguration.Alarms) {
+        state.withLock { state in
+            let readings = state.readings
+            let isLooking = state.isLooking
+            state = State(alarms)
+            (state.readings, state.isLooking) = (readings, isLooking)
+        }
     }
 
     /// How often it looks.
@@ -22,7 +33,6 @@ final class HostWatch: Sendable {
     private let node: Node
     private let workers: any WorkerPool
     private let places: [(name: String, path: String)]
-    private let diskFreeBytes: UInt64
     private let state: Mutex<State>
 
     init(_ configuration: NodeConfiguration, _ node: Node, workers: any WorkerPool, log: Logger) {
@@ -30,15 +40,7 @@ final class HostWatch: Sendable {
         self.workers = workers
         let data = configuration.node.dataDirectory
         places = [("data", data), ("log", configuration.log.directory ?? data)]
-        diskFreeBytes = UInt64(configuration.alarms.diskFreeBytes)
-        let descriptors = Double(configuration.alarms.descriptorsPercent) / 100
-        let memory = Double(configuration.alarms.memoryPercent) / 100
-        state = Mutex(
-            State(
-                descriptors: Watermark(raiseAt: descriptors, clearBelow: descriptors * 0.9),
-                memory: Watermark(raiseAt: memory, clearBelow: memory * 0.95)
-            )
-        )
+        state = Mutex(State(configuration.alarms))
         sayWhatDoesNotFit(configuration, log)
     }
 
@@ -67,7 +69,7 @@ final class HostWatch: Sendable {
         var short: [String] = []
         for disk in readings.disks {
             // The mark rises where room falls: it is raised below the bound and cleared a quarter above it.
-            let bound = Double(min(diskFreeBytes, disk.size / 10))
+            let bound = Double(min(state.diskFreeBytes, disk.size / 10))
             let isLow = state.disks[disk.place, default: Watermark(raiseAt: -bound, clearBelow: -bound * 1.25)]
                 .update(-Double(disk.free))
             guard isLow, bound > 0 else { continue }
@@ -115,5 +117,18 @@ final class HostWatch: Sendable {
                 ]
             )
         }
+    }
+}
+
+extension HostWatch.State {
+    /// Nothing raised, by these bounds.
+    fileprivate init(_ alarms: NodeConfiguration.Alarms) {
+        let descriptors = Double(alarms.descriptorsPercent) / 100
+        let memory = Double(alarms.memoryPercent) / 100
+        self.init(
+            descriptors: Watermark(raiseAt: descriptors, clearBelow: descriptors * 0.9),
+            memory: Watermark(raiseAt: memory, clearBelow: memory * 0.95),
+            diskFreeBytes: UInt64(alarms.diskFreeBytes)
+        )
     }
 }

@@ -49,6 +49,15 @@ struct KVNodeCommand: AsyncParsableCommand {
 
     @Option(name: .long, help: "Asks the node that runs with this configuration, and ends: livez, readyz, hand-over.")
     var probe: Probe?
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "With --probe: a file with the line name:password, or with a token; hand-over needs an administrator where clients must say who"
+                + " they are. Default: auth.bootstrap_file.",
+            valueName: "file"
+        )
+    )
+    var probeCredentials: String?
 
     @Flag(
         name: .long,
@@ -76,12 +85,17 @@ struct KVNodeCommand: AsyncParsableCommand {
         }
         do {
             if let probe {
-                return try probe.run(loaded.configuration.http.listen, overTLS: loaded.configuration.tls.isOnHTTP)
+                let file = probeCredentials ?? loaded.configuration.authentication.bootstrapFile
+                return try probe.run(
+                    loaded.configuration.http.listen,
+                    overTLS: loaded.configuration.tls.isOnHTTP,
+                    authorization: probe == .handOver ? file.flatMap(Probe.authorization) : nil
+                )
             }
             if recover {
                 return try await Recovery(configuration: loaded.configuration, acceptsDataLoss: acceptDataLoss).run()
             }
-            try await runNode(loaded.configuration, join: join)
+            try await runNode(loaded, join: join)
         } catch {
             complain("kvnode: \(error)")
             throw ExitCode(Exit.failed)

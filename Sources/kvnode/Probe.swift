@@ -1,6 +1,8 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import KVConfiguration
+import KVPosix
 import KVTLS
 import NIOCore
 
@@ -18,14 +20,28 @@ enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
 
     /// Asks.
     /// - Throws: `ProbeError` where the answer is not 2xx, or there is none.
-    func run(_ address: HostPort, overTLS isSecure: Bool) throws {
+    func run(_ address: HostPort, overTLS isSecure: Bool, authorization: String? = nil) throws {
         switch self {
         case .livez: try Self.expectSuccess(Self.exchange("GET", "/livez", at: address, isSecure))
         case .readyz: try Self.expectSuccess(Self.exchange("GET", "/readyz", at: address, isSecure))
         case .handOver:
-            try Self.expectSuccess(Self.exchange("POST", "/admin/v1/leadership", body: "{}", at: address, isSecure))
+            try Self.expectSuccess(
+                Self.exchange("POST", "/admin/v1/leadership", body: "{}", authorization, at: address, isSecure)
+            )
             sleep(Self.forgetSeconds)
         }
+    }
+
+    /// The header field that proves who asks: `name:password` or a token on the file's first line; nil where there is none.
+    static func authorization(inFile path: String) -> String? {
+        // A file that cannot be read proves nothing: the node then says what it wants.
+        guard let bytes = try? PosixFileSystem().readAll(path) else { return nil }
+        let line = String(
+            decoding: bytes.prefix { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") },
+            as: UTF8.self
+        )
+        guard !line.isEmpty else { return nil }
+        return line.contains(":") ? "Basic \(Data(line.utf8).base64EncodedString())" : "Bearer \(line)"
     }
 
     private static func expectSuccess(_ answer: String) throws {
@@ -41,12 +57,14 @@ enum Probe: String, CaseIterable, ExpressibleByArgument, Decodable {
         _ method: String,
         _ path: String,
         body: String = "",
+        _ authorization: String? = nil,
         at address: HostPort,
         _ isSecure: Bool
     ) throws -> String {
+        let proof = authorization.map { "Authorization: \($0)\r\n" } ?? ""
         let type = body.isEmpty ? "" : "Content-Type: application/json\r\n"
         let request =
-            "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(type)"
+            "\(method) \(path) HTTP/1.1\r\nHost: \(address)\r\nConnection: close\r\n\(proof)\(type)"
             + "Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
         let bytes = Array(request.utf8)
         if isSecure { return try secureExchange(bytes, at: address) }

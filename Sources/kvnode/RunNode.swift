@@ -16,7 +16,8 @@ import UnixSignals
 
 /// Puts a node together from the bottom up, runs it until a signal, and takes it apart from the top down.
 /// - Throws: what keeps it from running, in a line for a person.
-func runNode(_ configuration: NodeConfiguration, join: [String] = []) async throws {
+func runNode(_ loaded: LoadedConfiguration, join: [String] = []) async throws {
+    let configuration = loaded.configuration
     HostProcess.prepare()
     // Every logger of the process, those inside packages too.
     let format = configuration.logging.format
@@ -57,22 +58,27 @@ func runNode(_ configuration: NodeConfiguration, join: [String] = []) async thro
         await consensus.stop()
         throw error
     }
-    let http = HTTPService(
-        configuration,
-        HTTPServer(
-            service: node,
-            admin: node,
-            authenticator: security.authenticator,
-            users: node,
-            backup: node,
-            settings: configuration.httpSettings(security),
-            metrics: metrics,
-            on: group,
-            host: configuration.http.listen.host,
-            port: configuration.http.listen.port,
-            logger: log
-        )
+    let operations = Operations(loaded, node, log)
+    let server = HTTPServer(
+        service: node,
+        admin: node,
+        authenticator: security.authenticator,
+        users: node,
+        backup: node,
+        operations: operations,
+        settings: configuration.httpSettings(security),
+        metrics: metrics,
+        on: group,
+        host: configuration.http.listen.host,
+        port: configuration.http.listen.port,
+        logger: log
     )
+    operations.follow { watch.follow($0.alarms) }
+    operations.follow { configuration in
+        for service in resp { service.limitConnections(to: configuration.limits.connections) }
+        server.limitConnections(to: configuration.limits.connections)
+    }
+    let http = HTTPService(configuration, server)
     let grpc = GRPCService(configuration, node, security, metrics, on: group.next(), log)
     log.info("started", metadata: ["version": "\(Version.text)", "data": "\(configuration.node.dataDirectory)"])
 

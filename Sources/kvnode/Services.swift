@@ -92,6 +92,9 @@ struct RESPService: Service {
         self.server = server
     }
 
+    /// Changes how many clients may be connected at once.
+    func limitConnections(to count: Int) { server.limitConnections(to: count) }
+
     /// - Throws: `StartError` where it cannot listen.
     func start(on group: any EventLoopGroup) async throws {
         do {

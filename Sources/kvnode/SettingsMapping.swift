@@ -69,6 +69,7 @@ extension NodeConfiguration {
         if tls.isOnPeer, let contexts {
             settings.secureAccepted = { try contexts.secureAcceptedPeer($0) }
             settings.secureDialed = { try contexts.secureDialedPeer($0, $1) }
+            settings.certifiedNodes = { contexts.certifiedNodes($0).map { $0.map { NodeID($0) } } }
         }
         settings.connectTimeout = peerLinks.connectTimeout
         settings.idleTimeout = peerLinks.idleTimeout
@@ -80,6 +81,9 @@ extension NodeConfiguration {
     func respSettings(_ clock: PosixClock, _ security: Security) -> RESPSettings {
         var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
         if tls.isOnRESP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
+        settings.idleTimeout = respLimits.idleTimeout
+        settings.commandTimeout = respLimits.commandTimeout
+        settings.writeTimeout = respLimits.writeTimeout
         settings.connectionsMax = limits.connections
         settings.requestsInFlightMax = limits.pipeline
         return settings

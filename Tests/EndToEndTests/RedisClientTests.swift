@@ -55,6 +55,37 @@ extension EndToEnd {
             try ForeignClients.expectExamples(command)
         }
 
+        @Test(
+            .enabled(
+                if: ForeignClients.redisServer != nil && ForeignClients.redisCLI != nil,
+                "redis-server or redis-cli is not installed"
+            )
+        )
+        func `the page has every command that redis-server lists in its groups`() throws {
+            let (server, client) = (try #require(ForeignClients.redisServer), try #require(ForeignClients.redisCLI))
+            let port = try #require(TakenPort.free(1).first)
+            let folder = try TemporaryFolder()
+            defer { folder.remove() }
+            let script = """
+                "$1" --port "$3" --bind 127.0.0.1 --save '' --dir "$4" >/dev/null & server=$!
+                trap 'kill -9 $server' EXIT
+                until "$2" -p "$3" PING >/dev/null 2>&1; do sleep 0.1; done
+                "$2" -p "$3" --json COMMAND DOCS
+                """
+            let command = try Command.run("/bin/sh", ["-c", script, "sh", server, client, "\(port)", folder.url.path])
+            let docs = try #require(
+                try JSONSerialization.jsonObject(with: Data(command.output)) as? [String: [String: Any]]
+            )
+            let page = try String(
+                contentsOf: Programs.root.appending(path: "docs/redis-compatibility.md"),
+                encoding: .utf8
+            )
+            let groups: Set = ["string", "generic", "connection"]
+            let names = docs.filter { groups.contains($0.value["group"] as? String ?? "") }.keys.map { $0.uppercased() }
+            #expect(names.count >= 55)
+            for name in names { #expect(page.contains("\n| \(name) | "), "\(name)") }
+        }
+
         @Test(.enabled(if: ForeignClients.redisCLI != nil, "redis-cli is not installed"))
         func `redis-cli works, also as a cluster client`() throws {
             let program = try #require(ForeignClients.redisCLI)
@@ -127,6 +158,22 @@ extension EndToEnd {
                 let command = try Command.run(script, ports, within: 120)
                 try #require(command.code == 0, "\(command.everything)")
                 let page = Programs.root.appending(path: "docs/transcripts/curl.txt")
+                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+            }
+        }
+
+        @Test func `kvctl gets what its transcript says`() throws {
+            try TestCluster.run { cluster in
+                let command = try Command.run(
+                    Programs.root.appending(path: "scripts/lib/kvctl_transcript.sh").path,
+                    [Programs.kvctl],
+                    environment: [
+                        "KVCTL_ENDPOINTS": cluster.nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
+                        "KVCTL_HTTP_ENDPOINTS": cluster.nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
+                    ],
+                    within: 120
+                )
+                let page = Programs.root.appending(path: "docs/transcripts/kvctl.txt")
                 #expect(try command.text == String(contentsOf: page, encoding: .utf8))
             }
         }

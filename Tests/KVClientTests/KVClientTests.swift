@@ -6,15 +6,17 @@ import Testing
 struct KVClientTests {
     private func client(_ endpoints: [Endpoint], timeout: Duration = .seconds(300), inFlightMax: Int = 4096) -> KVClient
     {
-        KVClient(
-            .init(
-                endpoints: endpoints,
-                requestTimeout: timeout,
-                inFlightMax: inFlightMax,
-                backOffMin: .milliseconds(1),
-                backOffMax: .milliseconds(5)
-            )
+        var configuration = KVClient.Configuration(
+            endpoints: endpoints,
+            requestTimeout: timeout,
+            inFlightMax: inFlightMax,
+            backOffMin: .milliseconds(1),
+            backOffMax: .milliseconds(5)
         )
+        // What these tests are about is what is sent, and how often.
+        configuration.repeatsWrites = false
+        configuration.findsLeaders = false
+        return KVClient(configuration)
     }
 
     @Test func `requests of many tasks share one connection and each gets its own reply`() async throws {

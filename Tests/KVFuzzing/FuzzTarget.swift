@@ -12,6 +12,7 @@ package struct FuzzTarget: Sendable {
     /// Every target.
     package static let all: [FuzzTarget] =
         StorageTargets.all + LogTargets.all + RecordTargets.all + NetworkTargets.all + HTTPTargets.all
+        + SessionTargets.all
 
     /// The target of this name.
     package static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

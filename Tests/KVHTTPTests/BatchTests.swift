@@ -171,8 +171,7 @@ private let json: HTTPFields = [.contentType: "application/json"]
                 return
             }
             #expect(description["openapi"] == .string("3.1.0"))
-            // Users are administered by kvctl; docs/operations/security.md and UserRoutes.swift have those routes.
-            let others: Set<Endpoint> = [.unknown, .query, .digest, .session, .users, .user, .authentication]
+            let others: Set<Endpoint> = [.unknown, .query, .digest, .session]
             for endpoint in Endpoint.allCases where !others.contains(endpoint) {
                 #expect(paths[endpoint.rawValue] != nil, "\(endpoint.rawValue)")
             }

@@ -43,6 +43,28 @@ import Testing
         #expect(missing == [])
     }
 
+    @Test func `every row of the threat model names tests that are there`() throws {
+        let files = Set(
+            try SourceTree.swiftFiles(in: "Tests").map {
+                String(($0.path.split(separator: "/").last ?? "").dropLast(".swift".count))
+            }
+        )
+        let targets = Set(try SourceTree.modules(in: "Tests"))
+        var wrong: [String] = []
+        var rows = 0
+        for line in try Self.text("docs/threat-model.md").split(separator: "\n") where line.hasPrefix("| ") {
+            let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+            guard cells.count == 3, cells[0] != "attack" else { continue }
+            rows += 1
+            let tests = cells[2].matches(of: #/`([A-Za-z]+)`/#).map { String($0.output.1) }
+            if tests.isEmpty || tests.contains(where: { !files.contains($0) && !targets.contains($0) }) {
+                wrong.append(cells[0])
+            }
+        }
+        #expect(wrong == [])
+        #expect(rows > 30)
+    }
+
     @Test func `the page on architecture names every module`() throws {
         let text = try Self.text("docs/architecture.md")
         #expect(try SourceTree.modules(in: "Sources").filter { !text.contains("`\($0)`") } == [])

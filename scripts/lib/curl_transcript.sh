@@ -1,10 +1,11 @@
 #!/bin/sh
 # Talks to a new cluster with curl and prints what it got: docs/transcripts/curl.txt.
 #
-# Usage: curl_transcript.sh PORT OTHER_PORT, the ports for HTTP of two of its nodes.
+# Usage: curl_transcript.sh PORT OTHER_PORT, the ports for HTTP of two of its nodes. With SCHEME=https it speaks TLS; whom it believes and who
+# it is then stand in curl's own file, $CURL_HOME/.curlrc.
 set -eu
-node=http://127.0.0.1:$1
-other=http://127.0.0.1:$2
+node=${SCHEME:-http}://127.0.0.1:$1
+other=${SCHEME:-http}://127.0.0.1:$2
 
 # Shows the call with NODE or OTHER for the address, the answer, and its status.
 call() {

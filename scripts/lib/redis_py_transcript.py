@@ -1,8 +1,9 @@
 """Talks to a cluster with redis-py, single and cluster client, and prints what it got: docs/transcripts/redis-py.txt.
 
-Usage: redis_py_transcript.py PORT CLUSTER_PORT
+Usage: redis_py_transcript.py PORT CLUSTER_PORT, with KV_CA, KV_USER and KV_PASSWORD in the environment for a closed cluster.
 """
 
+import os
 import sys
 
 import redis
@@ -82,8 +83,16 @@ def clustered(client):
 
 if __name__ == "__main__":
     port, cluster_port = int(sys.argv[1]), int(sys.argv[2])
+    closed = {}
+    if "KV_CA" in os.environ:
+        closed = {
+            "ssl": True,
+            "ssl_ca_certs": os.environ["KV_CA"],
+            "username": os.environ["KV_USER"],
+            "password": os.environ["KV_PASSWORD"],
+        }
     for protocol in (2, 3):
         print(f"# redis-py, RESP{protocol}")
-        single(redis.Redis(port=port, protocol=protocol, decode_responses=True, health_check_interval=5))
+        single(redis.Redis(port=port, protocol=protocol, decode_responses=True, health_check_interval=5, **closed))
     print("# redis-py, RedisCluster")
-    clustered(RedisCluster(host="127.0.0.1", port=cluster_port, decode_responses=True))
+    clustered(RedisCluster(host="127.0.0.1", port=cluster_port, decode_responses=True, **closed))

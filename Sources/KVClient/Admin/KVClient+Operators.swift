@@ -51,3 +51,136 @@ extension KVClient {
         }
     }
 }
+
+/// A setting of a running node.
+public struct NodeSetting: Codable, Sendable, Equatable {
+    /// Its keys from the root, joined by dots.
+    public let name: String
+    /// What it is; nil where nobody set it and there is no default.
+    public let value: String?
+    /// Where the value comes from.
+    public let origin: String
+    /// Whether it can change while the node runs.
+    public let live: Bool
+}
+
+/// What a compaction did to a node's tablet of a shard.
+public struct CompactedShard: Codable, Sendable, Equatable {
+    /// The group.
+    public let group: String
+    /// The shard.
+    public let shard: String
+    /// The bytes of its tables before.
+    public let bytesBefore: UInt64
+    /// The bytes of its tables after.
+    public let bytesAfter: UInt64
+}
+
+extension KVClient {
+    private struct SettingsBody: Decodable, Sendable {
+        let settings: [NodeSetting]
+    }
+
+    /// Every setting of every node; asked in parallel.
+    public func settings(within limit: Duration? = nil) async -> [NodeAnswer<[NodeSetting]>] {
+        let answers: [NodeAnswer<SettingsBody>] = await ask(
+            "/admin/v1/config",
+            configuration.httpEndpoints,
+            limit ?? configuration.requestTimeout
+        )
+        return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.settings), elapsed: $0.elapsed) }
+    }
+
+    /// Changes a setting of every node that can change while they run, until they end; asked in parallel.
+    public func changeSetting(
+        _ name: String,
+        to value: String,
+        within limit: Duration? = nil
+    ) async -> [NodeAnswer<[NodeSetting]>] {
+        let query =
+            "?name=" + HTTPAccess.percentEncoded(Array(name.utf8)) + "&value="
+            + HTTPAccess.percentEncoded(Array(value.utf8))
+        let answers: [NodeAnswer<SettingsBody>] = await ask(
+            "/admin/v1/config\(query)",
+            configuration.httpEndpoints,
+            limit ?? configuration.requestTimeout,
+            method: "PUT"
+        )
+        return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.settings), elapsed: $0.elapsed) }
+    }
+
+    /// Has every node rewrite its own tables (of one shard, where named); asked in parallel, answered when they are done.
+    public func compact(shard: String? = nil, within limit: Duration) async -> [NodeAnswer<[CompactedShard]>] {
+        struct Body: Decodable, Sendable {
+            let shards: [CompactedShard]
+        }
+        let query = shard.map { "?shard=" + HTTPAccess.percentEncoded(Array($0.utf8)) } ?? ""
+        let answers: [NodeAnswer<Body>] = await ask(
+            "/admin/v1/compact\(query)",
+            configuration.httpEndpoints,
+            limit,
+            method: "POST"
+        )
+        return answers.map { NodeAnswer(endpoint: $0.endpoint, result: $0.result.map(\.shards), elapsed: $0.elapsed) }
+    }
+
+    /// What every node answers to a GET of this path, as it is, whatever its status; asked in parallel.
+    public func pages(_ path: String, within limit: Duration? = nil) async -> [NodeAnswer<[UInt8]>] {
+        let (http, limit) = (http, limit ?? configuration.requestTimeout)
+        return await withTaskGroup(of: (Int, NodeAnswer<[UInt8]>).self) { group in
+            for (index, endpoint) in configuration.httpEndpoints.enumerated() {
+                group.addTask {
+                    let start = ContinuousClock.now
+                    let result: Result<[UInt8], ClientError>
+                    do throws(ClientError) {
+                        let answer = try await http.fetch(path, from: endpoint, within: limit)
+                        result =
+                            answer.status == 200
+                            ? .success(answer.body)
+                            : .failure(.httpStatus(answer.status, message: HTTPAccess.message(answer)))
+                    } catch {
+                        result = .failure(error)
+                    }
+                    return (index, NodeAnswer(endpoint: endpoint, result: result, elapsed: .now - start))
+                }
+            }
+            var answers: [(Int, NodeAnswer<[UInt8]>)] = []
+            for await answer in group { answers.append(answer) }
+            return answers.sorted { $0.0 < $1.0 }.map(\.1)
+        }
+    }
+
+    /// Does operations of one slot together, or none of them, as `POST /v1/batch` takes them: the body is its JSON, and so is what is
+    /// returned.
+    /// - Throws: `ClientError`; `.httpStatus(409, …)` names the condition that did not hold, `.unknownOutcome` where the batch may have
+    ///   been done. It is not repeated by itself once it was sent: give it an idempotency key and repeat it.
+    public func batch(_ body: [UInt8], idempotencyKey: String? = nil) async throws(ClientError) -> [UInt8] {
+        guard !configuration.httpEndpoints.isEmpty else { throw .invalidArgument("no HTTP endpoint was given") }
+        var last: ClientError = .closed
+        for endpoint in configuration.httpEndpoints {
+            do throws(ClientError) {
+                let answer = try await http.send(
+                    "POST",
+                    "/v1/batch",
+                    body,
+                    headers: idempotencyKey.map { [("Idempotency-Key", $0)] } ?? [],
+                    to: endpoint,
+                    within: configuration.requestTimeout
+                )
+                switch answer.status {
+                case 200: return answer.body
+                case 503, 429: last = .unavailable("\(endpoint): \(HTTPAccess.message(answer))")
+                case 504: throw .unknownOutcome("\(endpoint): \(HTTPAccess.message(answer))")
+                default: throw .httpStatus(answer.status, message: HTTPAccess.message(answer))
+                }
+            } catch {
+                switch error {
+                case .cannotConnect, .unavailable: last = error
+                case .connectionLost(let text), .timedOut(let text): throw .unknownOutcome(text)
+                default: throw error
+                }
+            }
+        }
+        throw last
+    }
+}

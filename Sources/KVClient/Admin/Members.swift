@@ -100,6 +100,26 @@ extension KVClient {
         return members
     }
 
+    /// The id of the member that is meant: one with this id, else the only one of which an address or the incarnation begins so.
+    /// - Throws: `.httpStatus(404, …)` where none or several are; the message names them.
+    public func memberID(like text: String) async throws(ClientError) -> String {
+        let all = try await members().members
+        if all.contains(where: { $0.id == text }) { return text }
+        let found = all.filter { member in
+            !text.isEmpty
+                && (member.addresses.values.contains { $0.hasPrefix(text) }
+                    || member.incarnation?.hasPrefix(text) == true)
+        }
+        if found.count == 1 { return found[0].id }
+        let names = (found.isEmpty ? all : found).map(\.id).joined(separator: ", ")
+        throw .httpStatus(
+            404,
+            message: found.isEmpty
+                ? "not_found: node \(text) is no member; members are \(names)"
+                : "not_found: '\(text)' may be any of the nodes \(names)"
+        )
+    }
+
     /// Adds a host that its peers reach at `peerAddress`; it is a voter once it has caught up, unless it is to stay a learner.
     ///
     /// Returns when the change is written down. The same again is no error.

@@ -47,6 +47,7 @@ final class HTTPAccess: Sendable {
         _ method: String,
         _ path: String,
         _ body: [UInt8]?,
+        headers: [(String, String)] = [],
         to endpoint: Endpoint,
         within limit: Duration
     ) async throws(ClientError) -> Answer {
@@ -55,6 +56,7 @@ final class HTTPAccess: Sendable {
             request.method = .init(rawValue: method)
             request.headers.add(name: "Accept", value: "application/json")
             if let authorization { request.headers.add(name: "Authorization", value: authorization) }
+            for (name, value) in headers { request.headers.add(name: name, value: value) }
             if let body { request.body = .bytes(body) }
             let response = try await client.execute(request, deadline: .now() + TimeAmount(limit))
             let body = try await response.body.collect(upTo: ClientLimits.httpBodyBytesMax)

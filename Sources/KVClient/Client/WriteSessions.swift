@@ -66,12 +66,16 @@ final class WriteSessions: Sendable {
 
 extension KVClient {
     /// Sends a write; under a session where the configuration says so, and then repeated until its outcome is known.
-    func write(_ words: [[UInt8]]) async throws(ClientError) -> RESPValue {
-        guard configuration.repeatsWrites else { return try await execute(words, isRead: false) }
+    func write(_ words: [[UInt8]], key: [UInt8]? = nil) async throws(ClientError) -> RESPValue {
+        guard configuration.repeatsWrites else { return try await execute(words, .write, key: key) }
         let stamp = try await stamp()
         let numbers = [String(stamp.session), String(stamp.sequence), String(stamp.lowest)].map { Array($0.utf8) }
         do throws(ClientError) {
-            let reply = try await execute([Array("KV.SESSION".utf8), Array("DO".utf8)] + numbers + words, .once)
+            let reply = try await execute(
+                [Array("KV.SESSION".utf8), Array("DO".utf8)] + numbers + words,
+                .once,
+                key: key
+            )
             sessions.finish(stamp, isKnown: true)
             return reply
         } catch {

@@ -9,6 +9,8 @@ final class SecureCluster {
         let http: Int
         let grpc: Int
         let peer: Int
+        /// The listener for clients of Redis Cluster.
+        let cluster: Int
     }
 
     let folder: TemporaryFolder
@@ -47,9 +49,16 @@ final class SecureCluster {
             ["--out", folder.file("certs").path]
         )
         try #require(made.code == 0, "\(made.everything)")
-        let ports = try TakenPort.free(12)
+        let ports = try TakenPort.free(15)
         nodes = (0..<3).map {
-            Node(id: $0 + 1, resp: ports[$0], http: ports[3 + $0], grpc: ports[9 + $0], peer: ports[6 + $0])
+            Node(
+                id: $0 + 1,
+                resp: ports[$0],
+                http: ports[3 + $0],
+                grpc: ports[9 + $0],
+                peer: ports[6 + $0],
+                cluster: ports[12 + $0]
+            )
         }
         for node in nodes {
             let source = Programs.root.appending(path: "config/secure/n\(node.id).yaml")
@@ -62,6 +71,7 @@ final class SecureCluster {
             }
             text = text.replacingOccurrences(of: "config/secure/certs", with: folder.file("certs").path)
             text = text.replacingOccurrences(of: "data/secure-n\(node.id)", with: folder.file("data\(node.id)").path)
+            text += "\nresp_cluster:\n  listen: \"127.0.0.1:\(node.cluster)\"\n"
             text = text.replacingOccurrences(of: "\ntls:\n", with: "\ntls:\n  reload_interval: 200ms\n")
             try Data(text.utf8).write(to: folder.file("n\(node.id).yaml"))
         }
@@ -132,6 +142,44 @@ final class SecureCluster {
         let node = nodes[id - 1]
         let common = ["-s", "-o", "/dev/null", "-w", "%{http_code}", "--cacert", authority, "--max-time", "10"]
         return try Command.run("/usr/bin/curl", common + arguments + ["https://127.0.0.1:\(node.http)\(path)"]).text
+    }
+
+    /// The status and text of a request by curl.
+    func page(_ id: Int, _ arguments: [String], _ path: String) throws -> (status: String, text: String) {
+        let node = nodes[id - 1]
+        let common = [
+            "-s", "--path-as-is", "-w", "\n%{http_code}", "--cacert", authority, "--max-time", "10", "--request-target",
+            path,
+        ]
+        let text = try Command.run("/usr/bin/curl", common + arguments + ["https://127.0.0.1:\(node.http)/"]).text
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        return (String(lines.last ?? ""), lines.dropLast().joined(separator: "\n"))
+    }
+
+    func reading(_ id: Int) throws -> ProcessReading {
+        try ProcessReading(#require(processes[id]).processIdentifier)
+    }
+
+    /// Has a node that does not run show another's certificate from its next start on.
+    func useCertificate(of other: Int, on id: Int) throws {
+        let file = folder.file("n\(id).yaml")
+        let text = try String(contentsOf: file, encoding: .utf8)
+        try Data(
+            text.replacing("/n\(id).pem", with: "/n\(other).pem").replacing("/n\(id).key", with: "/n\(other).key").utf8
+        )
+        .write(to: file)
+    }
+
+    /// What tells kvctl of the cluster and of its administrator.
+    var environment: [String: String] {
+        get throws {
+            let (name, password) = try administrator
+            return [
+                "KVCTL_ENDPOINTS": nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
+                "KVCTL_HTTP_ENDPOINTS": nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
+                "KVCTL_CA": authority, "KVCTL_USER": name, "KVCTL_PASSWORD": password,
+            ]
+        }
     }
 
     /// What redis-cli prints; the line breaks at its end are left out.
