@@ -173,6 +173,7 @@ let modules: [Module] = [
             ("GRPCCore", "grpc-swift-2"), ("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
             ("GRPCProtobuf", "grpc-swift-protobuf"), ("SwiftProtobuf", "swift-protobuf"),
             ("NIOHTTP2", "swift-nio-http2"),
+            ("NIOHPACK", "swift-nio-http2"),
         ]
     ),
     Module(

@@ -86,7 +86,10 @@ package final class GRPCListener: Sendable {
         sweeper.start(on: loop)
         config.channelDebuggingCallbacks.onAcceptHTTP2Stream = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(StreamWatch(sweeper, settings), position: .first)
+                try channel.pipeline.syncOperations.addHandler(
+                    StreamWatch(sweeper, settings, messageBytesMax: messageBytesMax),
+                    position: .first
+                )
             }
         }
         return config

@@ -58,7 +58,7 @@ struct Layer {
         // FoundationEssentials: the bytes of messages.
         "KVGRPC": Layer(
             ["KVBase", "KVService", "KVTelemetry"],
-            foreign: nio.union(["NIOHTTP2", "Logging", "SwiftProtobuf", "FoundationEssentials"]).union(grpc)
+            foreign: nio.union(["NIOHTTP2", "NIOHPACK", "Logging", "SwiftProtobuf", "FoundationEssentials"]).union(grpc)
         ),
         // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
         "KVClient": Layer(
