@@ -50,6 +50,7 @@ let packages: [String: Package3rd] = Dictionary(
             from: "0.2.0"
         ),
         Package3rd(name: "swift-nio-ssl", url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+        Package3rd(name: "swift-nio-http2", url: "https://github.com/apple/swift-nio-http2", from: "1.46.0"),
         Package3rd(name: "grpc-swift-2", url: "https://github.com/grpc/grpc-swift-2", from: "2.4.3"),
         Package3rd(
             name: "grpc-swift-nio-transport",
@@ -165,6 +166,16 @@ let modules: [Module] = [
         ]
     ),
     Module(
+        "KVGRPC",
+        .library,
+        ["KVBase", "KVService", "KVTelemetry"],
+        nioCore + logging + [
+            ("GRPCCore", "grpc-swift-2"), ("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
+            ("GRPCProtobuf", "grpc-swift-protobuf"), ("SwiftProtobuf", "swift-protobuf"),
+            ("NIOHTTP2", "swift-nio-http2"),
+        ]
+    ),
+    Module(
         "KVClient",
         .library,
         ["KVBase"],
@@ -177,7 +188,7 @@ let modules: [Module] = [
         [
             "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
             "KVReplication",
-            "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVConfiguration",
+            "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVGRPC", "KVConfiguration",
         ],
         arguments + nioCore + logging + [
             ("ServiceLifecycle", "swift-service-lifecycle"), ("UnixSignals", "swift-service-lifecycle"),
@@ -240,6 +251,15 @@ let modules: [Module] = [
             "KVSimulation", "KVLinearizability",
         ],
         in: "Tests/KVClusterSimulation"
+    ),
+    // Clients of real processes whose history is recorded.
+    Module("KVHistoryClient", .library, ["KVLinearizability"], in: "Tests/KVHistoryClient"),
+    Module(
+        "kvchaos",
+        .executable,
+        ["KVHistoryClient", "KVLinearizability"],
+        arguments,
+        in: "Tests/kvchaos"
     ),
     // Everything that reads bytes from outside, as functions of one input.
     Module(
@@ -321,6 +341,15 @@ let modules: [Module] = [
             ("NIOEmbedded", "swift-nio"), ("Hummingbird", "hummingbird"), ("HummingbirdTesting", "hummingbird"),
         ]
     ),
+    Module(
+        "KVGRPCTests",
+        .test,
+        ["KVBase", "KVService", "KVGRPC", "KVTelemetry", "KVFakeService"],
+        nioCore + logging + [
+            ("GRPCCore", "grpc-swift-2"), ("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
+            ("GRPCProtobuf", "grpc-swift-protobuf"), ("SwiftProtobuf", "swift-protobuf"),
+        ]
+    ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
     Module("KVBenchTests", .test, ["kvbench"], [("Histogram", "hdrhistogram-swift")]),
@@ -329,7 +358,7 @@ let modules: [Module] = [
     Module("CrashTests", .test),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
-    Module("EndToEndTests", .test, ["KVLinearizability", "KVPeer"], [("NIOCore", "swift-nio")]),
+    Module("EndToEndTests", .test, ["KVLinearizability", "KVHistoryClient", "KVPeer"], [("NIOCore", "swift-nio")]),
 ]
 
 let instruments: [Module] = [

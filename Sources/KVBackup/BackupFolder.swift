@@ -27,13 +27,31 @@ package struct BackupFolder: Sendable {
     /// - Throws: `usage` where there is none, else what is wrong with it.
     package func manifest() throws(BackupError) -> BackupManifest {
         let file = path + "/" + BackupManifest.fileName
-        guard fileSystem.exists(file) else {
-            throw BackupError(.usage, "\(path) is no backup, or one that was never completed: it has no manifest.json")
-        }
+        guard fileSystem.exists(file) else { throw absence }
         let bytes: [UInt8]
         do throws(FileError) { bytes = try fileSystem.readAll(file) } catch { throw BackupError(.file, "\(error)") }
         return try BackupManifest(decoding: bytes, file)
     }
+
+    /// Why there is no manifest; who named the repository instead of a backup in it is told which ones there are.
+    private var absence: BackupError {
+        // What cannot be listed has none to name.
+        let names = ((try? list()) ?? []).map { "\(path)/\($0.name)" }
+        guard let last = names.last else {
+            return BackupError(
+                .usage,
+                "\(path) is no backup, or one that was never completed: it has no manifest.json"
+            )
+        }
+        let shown = names.suffix(Self.namesShown).joined(separator: ", ")
+        return BackupError(
+            .usage,
+            "\(path) is a folder of \(names.count) backups and none itself: name one of them, as \(last)"
+                + (names.count > 1 ? " (there are\(names.count > Self.namesShown ? " …" : "") \(shown))" : "")
+        )
+    }
+
+    private static let namesShown = 5
 
     /// The backups in the repository here, by name, with what is wrong with a manifest where something is.
     package func list() throws(BackupError) -> [(name: String, manifest: Result<BackupManifest, BackupError>)] {

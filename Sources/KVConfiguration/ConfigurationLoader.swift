@@ -106,6 +106,7 @@ package struct LoadedConfiguration: Sendable {
         }
         configuration.resp.advertise = configuration.resp.advertised
         configuration.http.advertise = configuration.http.advertised
+        configuration.grpc.advertise = configuration.grpc.advertised
         configuration.peer.advertise = configuration.peer.advertised
         if configuration.cluster.nodes.isEmpty {
             configuration.cluster.nodes = [Member(id: configuration.node.id, peer: configuration.peer.advertised)]

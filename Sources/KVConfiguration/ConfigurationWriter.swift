@@ -49,7 +49,7 @@ package enum ConfigurationWriter {
         let note: String?
     }
 
-    private static let examplePorts = [("resp_cluster", "6410"), ("resp", "6400"), ("http", "8080")]
+    private static let examplePorts = [("resp_cluster", "6410"), ("resp", "6400"), ("http", "8080"), ("grpc", "9080")]
         .map { (prefix: $0.0, port: $0.1) }
 
     private static func example(_ setting: Setting) -> String {

@@ -59,7 +59,10 @@ extension LoadedConfiguration {
 
     private func listenerContradictions() -> [ConfigurationProblem] {
         var problems: [ConfigurationProblem] = []
-        var listeners = [("resp", configuration.resp), ("http", configuration.http), ("peer", configuration.peer)]
+        var listeners = [
+            ("resp", configuration.resp), ("http", configuration.http), ("grpc", configuration.grpc),
+            ("peer", configuration.peer),
+        ]
         if let listener = configuration.respCluster.listener { listeners.append(("resp_cluster", listener)) }
         for (place, (name, listener)) in listeners.enumerated() {
             for (otherName, other) in listeners[..<place] where collide(listener.listen, other.listen) {
@@ -96,16 +99,23 @@ extension LoadedConfiguration {
     private func lack(of listener: String) -> String? {
         let tls = configuration.tls
         if listener == "peer" { return tls.isOnPeer ? nil : "does without peer.tls" }
-        let isEncrypted = listener == "http" ? tls.isOnHTTP : tls.isOnRESP
-        if !isEncrypted { return "does without \(listener == "http" ? "http" : "resp").tls" }
+        let (isEncrypted, name) =
+            switch listener {
+            case "http": (tls.isOnHTTP, "http")
+            case "grpc": (tls.isOnGRPC, "grpc")
+            default: (tls.isOnRESP, "resp")
+            }
+        if !isEncrypted { return "does without \(name).tls" }
         return configuration.authentication.isRequired ? nil : "does without auth.required"
     }
 
     private func securityContradictions() -> [ConfigurationProblem] {
         let tls = configuration.tls
         var problems: [ConfigurationProblem] = []
-        for (path, isOn) in [("resp.tls", tls.isOnRESP), ("http.tls", tls.isOnHTTP), ("peer.tls", tls.isOnPeer)]
-        where isOn {
+        for (path, isOn) in [
+            ("resp.tls", tls.isOnRESP), ("http.tls", tls.isOnHTTP), ("grpc.tls", tls.isOnGRPC),
+            ("peer.tls", tls.isOnPeer),
+        ] where isOn {
             if tls.certificate == nil { problems.append(problem(path, "expected tls.certificate beside it")) }
             if tls.key == nil { problems.append(problem(path, "expected tls.key beside it")) }
         }

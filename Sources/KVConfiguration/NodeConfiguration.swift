@@ -81,10 +81,12 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var isOnRESP = false
         /// The value of `http.tls`.
         package var isOnHTTP = false
+        /// The value of `grpc.tls`.
+        package var isOnGRPC = false
         /// The value of `peer.tls`.
         package var isOnPeer = false
         /// Whether any listener uses it.
-        package var isOn: Bool { isOnRESP || isOnHTTP || isOnPeer }
+        package var isOn: Bool { isOnRESP || isOnHTTP || isOnGRPC || isOnPeer }
     }
     /// The settings under `auth`.
     package struct Authentication: Sendable, Equatable {
@@ -127,6 +129,17 @@ package struct NodeConfiguration: Sendable, Equatable {
         package var bodyTimeout: Duration = .seconds(30)
         /// The value of `http.write_timeout`.
         package var writeTimeout: Duration = .seconds(60)
+    }
+    /// What else is set for gRPC.
+    package struct GRPCLimits: Sendable, Equatable {
+        /// The value of `grpc.idle_timeout`.
+        package var idleTimeout: Duration = .seconds(300)
+        /// The value of `grpc.message_timeout`.
+        package var messageTimeout: Duration = .seconds(30)
+        /// The value of `grpc.write_timeout`.
+        package var writeTimeout: Duration = .seconds(60)
+        /// The value of `grpc.calls`.
+        package var calls = 0
     }
     /// The settings under `raft`.
     package struct Raft: Sendable, Equatable {
@@ -248,6 +261,10 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var http = Listener()
     /// The other settings under `http`.
     package var httpLimits = HTTPLimits()
+    /// The values of `grpc.listen` and `grpc.advertise`.
+    package var grpc = Listener()
+    /// The other settings under `grpc`.
+    package var grpcLimits = GRPCLimits()
     /// The values of `peer.listen` and `peer.advertise`.
     package var peer = Listener()
     /// The other settings under `peer`.

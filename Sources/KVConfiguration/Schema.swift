@@ -23,6 +23,7 @@ enum Schema {
                 + "key's shard (MOVED) instead of serving every key."
         ),
         ("http", "The listener for HTTP: API, administration, metrics and health."),
+        ("grpc", "The listener for gRPC: docs/grpc.md."),
         ("peer", "The listener for other nodes, and the connections to them."),
         ("tls", "Certificates; renewed files are taken over without a restart. scripts/certificates makes some."),
         ("auth", "Who may do what: kvctl user, docs/operations/security.md."),
@@ -166,6 +167,42 @@ enum Schema {
         .duration(
             "http.write_timeout",
             \.httpLimits.writeTimeout,
+            "60s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a client may leave an answer unread."
+        ),
+        .address("grpc.listen", \.grpc.listen, "127.0.0.1:9080", "Where to listen; port 0 lets the system choose."),
+        .optionalAddress(
+            "grpc.advertise",
+            \.grpc.advertise,
+            "The same as grpc.listen.",
+            "What clients are told, if it differs from where this node listens."
+        ),
+        .flag("grpc.tls", \.tls.isOnGRPC, "false", "Whether it speaks TLS; needs tls.certificate and tls.key."),
+        .count(
+            "grpc.calls",
+            \.grpcLimits.calls,
+            "128",
+            1...65_536,
+            "How many calls of one connection may be open at once; clients know of it and wait."
+        ),
+        .duration(
+            "grpc.idle_timeout",
+            \.grpcLimits.idleTimeout,
+            "5m",
+            .milliseconds(100) ... .seconds(86_400),
+            "How long a connection may be without a call."
+        ),
+        .duration(
+            "grpc.message_timeout",
+            \.grpcLimits.messageTimeout,
+            "30s",
+            .milliseconds(100) ... .seconds(3_600),
+            "How long a call's message may take to come once the call has begun."
+        ),
+        .duration(
+            "grpc.write_timeout",
+            \.grpcLimits.writeTimeout,
             "60s",
             .milliseconds(100) ... .seconds(3_600),
             "How long a client may leave an answer unread."

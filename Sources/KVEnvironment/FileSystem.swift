@@ -72,8 +72,19 @@ package protocol File: AnyObject, Sendable {
     ///
     /// The file may grow to that size, with zeros.
     func reserve(_ bytes: UInt64) throws(FileError)
+    /// Asks that writes go straight to the disk and leave no copy in the system's cache: right for what is synced after each
+    /// write, by one owner, each where the last ended, and hardly ever read.
+    ///
+    /// A wish: where the disk cannot do it, and for every other write, nothing changes. A write may then put zeros behind its last
+    /// byte, through the end of the block: what stands there is to be overwritten anyway. `truncate` and `read` end it.
+    func bypassCache()
     /// Closes; later calls fail. Idempotent.
     func close()
+}
+
+extension File {
+    /// Nothing: there is no cache to go around.
+    package func bypassCache() {}
 }
 
 /// A held lock on a file; let go by `release` or with the process.

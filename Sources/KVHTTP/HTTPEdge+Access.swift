@@ -63,32 +63,12 @@ extension HTTPEdge {
         _ context: HTTPContext
     ) async throws(HTTPFailure) -> Principal {
         let address = context.channel?.remoteAddress?.ipAddress ?? "?"
-        let parts = credentials.split(separator: " ", maxSplits: 1)
         do throws(ServiceError) {
-            switch parts.first?.lowercased() {
-            case "bearer" where parts.count == 2:
-                return try authenticator.prove(token: String(parts[1]), from: address).get()
-            case "basic" where parts.count == 2:
-                guard let (name, password) = Self.basicCredentials(parts[1]) else {
-                    throw ServiceError(.unauthenticated, "the Basic credentials are none")
-                }
-                return try await authenticator.prove(name, password: password, from: address)
-            default: throw ServiceError(.unauthenticated, "expected Basic or Bearer credentials")
-            }
+            return try await authenticator.prove(Credentials(authorization: credentials), from: address)
         } catch {
             logger.notice("authentication failed", metadata: .keys([.address: address]))
             throw refused(error, request)
         }
-    }
-
-    /// RFC 7617: base64 of the name, a colon and the password.
-    static func basicCredentials(_ text: some StringProtocol) -> (name: String, password: [UInt8])? {
-        var urlSafe = String(text.map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 })
-        while urlSafe.last == "=" { urlSafe.removeLast() }
-        guard let bytes = Base64.decodeURLSafe(urlSafe), let colon = bytes.firstIndex(of: UInt8(ascii: ":")) else {
-            return nil
-        }
-        return (String(decoding: bytes[..<colon], as: UTF8.self), [UInt8](bytes[(colon + 1)...]))
     }
 
     /// The refusal of a request whose body is not worth reading.

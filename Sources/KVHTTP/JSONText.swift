@@ -1,3 +1,5 @@
+import KVBase
+
 /// Writes JSON, member by member.
 ///
 /// Commas take care of themselves.

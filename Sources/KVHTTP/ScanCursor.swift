@@ -1,3 +1,5 @@
+import KVBase
+
 /// Where the next page of a listing goes on: opaque to the caller, base64 of a version, flags and a key.
 struct ScanCursor: Equatable {
     /// The direction that it belongs to.

@@ -54,6 +54,7 @@ package final class LogWriter {
         let directory: String
         let segmentBytes: UInt64
         let preparer: SegmentPreparer?
+        let bypassesCache: Bool
     }
 
     private init(
@@ -118,6 +119,8 @@ package final class LogWriter {
     ///
     /// What of the last segment was never proven durable is written again, same bytes at the same place, and synced before
     /// the new header vouches for it: after a failed sync the system may show bytes that the disk does not hold.
+    ///
+    /// `bypassesCache` is for logs that are synced after every write: they do not go through the system's cache.
     /// - Throws: `damaged` where the contents' verdict is not usable; `file`; `segmentUnavailable`.
     package static func open(
         _ fileSystem: any FileSystem,
@@ -125,10 +128,16 @@ package final class LogWriter {
         identity: [UInt8],
         segmentBytes: UInt64,
         after contents: LogContents,
-        preparer: SegmentPreparer? = nil
+        preparer: SegmentPreparer? = nil,
+        bypassesCache: Bool = false
     ) throws(LogError) -> LogWriter {
         guard contents.verdict.isUsable else { throw .damaged(contents.verdict) }
-        let plan = SegmentPlan(directory: directory, segmentBytes: segmentBytes, preparer: preparer)
+        let plan = SegmentPlan(
+            directory: directory,
+            segmentBytes: segmentBytes,
+            preparer: preparer,
+            bypassesCache: bypassesCache
+        )
         let last = contents.segments.last
         if let last { try Self.settle(fileSystem, last, contents) }
         let header = LogHeader(
@@ -400,6 +409,7 @@ package final class LogWriter {
                 file = try fileSystem.open(temporary, .createNew)
                 try reserve(file, plan.segmentBytes, fileSystem)
             }
+            if plan.bypassesCache { file.bypassCache() }
         } catch {
             throw .segmentUnavailable(error)
         }

@@ -122,6 +122,8 @@ package final class SegmentPreparer: Sendable {
     private func filled(_ path: String) throws(FileError) -> any File {
         if fileSystem.exists(path) { try fileSystem.remove(path) }
         let file = try fileSystem.open(path, .createNew)
+        // Nobody reads the zeros.
+        file.bypassCache()
         let zeros = [UInt8](repeating: 0, count: Int(min(segmentBytes, 1 << 20)))
         var offset: UInt64 = 0
         while offset < segmentBytes {

@@ -13,6 +13,9 @@ final class PosixFile: File {
     ///
     /// Bit 1: given back. The rest: calls under way, in steps of 4.
     private let state = Atomic<Int>(0)
+    /// Whether `direct` holds a writer; spares others its lock.
+    private let isDirect = Atomic<Bool>(false)
+    private let direct = Mutex<DirectWriter?>(nil)
 
     init(path: String, descriptor: Int32) {
         self.path = path
@@ -24,6 +27,7 @@ final class PosixFile: File {
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FileError) -> Int {
         try begin(.read)
         defer { end() }
+        useCache()
         var done = 0
         while done < buffer.count {
             let rest = UnsafeMutableRawBufferPointer(rebasing: buffer[done...])
@@ -41,6 +45,7 @@ final class PosixFile: File {
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) {
         try begin(.write)
         defer { end() }
+        if isDirect.load(ordering: .acquiring), try writeDirectly(bytes, at: offset) { return }
         var done = 0
         while done < bytes.count {
             let rest = UnsafeRawBufferPointer(rebasing: bytes[done...])
@@ -51,6 +56,40 @@ final class PosixFile: File {
             }
             done += count
         }
+    }
+
+    /// Returns false where the disk cannot do it after all: the write is then to be done through the cache, as all that follow.
+    private func writeDirectly(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileError) -> Bool {
+        let code: Int32? = direct.withLock { writer in
+            guard let code = writer?.write(bytes, at: offset) else { return nil }
+            if code == EINVAL { writer = nil }
+            return code
+        }
+        switch code {
+        case 0?: return true
+        case nil, EINVAL?:
+            isDirect.store(false, ordering: .releasing)
+            return false
+        case let code?:
+            errno = code
+            throw FileError(.write, path: path)
+        }
+    }
+
+    func bypassCache() {
+        guard (try? begin(.write)) != nil else { return }
+        defer { end() }
+        let isOn = direct.withLock { writer in
+            if writer == nil { writer = DirectWriter(descriptor) }
+            return writer != nil
+        }
+        isDirect.store(isOn, ordering: .releasing)
+    }
+
+    private func useCache() {
+        guard isDirect.load(ordering: .acquiring) else { return }
+        isDirect.store(false, ordering: .releasing)
+        direct.withLock { $0 = nil }
     }
 
     func synchronize() throws(FileError) {
@@ -70,6 +109,7 @@ final class PosixFile: File {
     func truncate(to size: UInt64) throws(FileError) {
         try begin(.truncate)
         defer { end() }
+        useCache()
         guard retryingInterrupts({ ftruncate(descriptor, off_t(size)) }) == 0 else {
             throw FileError(.truncate, path: path)
         }
@@ -105,6 +145,8 @@ final class PosixFile: File {
 
     private func giveBackIfIdle() {
         if state.compareExchange(expected: 1, desired: 3, ordering: .acquiringAndReleasing).exchanged {
+            // Before the number can be another file's.
+            direct.withLock { $0 = nil }
             _ = Glibc.close(descriptor)
         }
     }

@@ -17,6 +17,8 @@ import Synchronization
 package final class TLSContexts: Sendable {
     private struct Contexts {
         var clients: NIOSSLContext
+        /// For those that speak HTTP/2, which they agree on in the handshake.
+        var http2Clients: NIOSSLContext
         var peersAccepting: NIOSSLContext?
         var peersDialing: NIOSSLContext?
     }
@@ -65,6 +67,14 @@ package final class TLSContexts: Sendable {
     /// On the channel's event loop, before any other handler is added.
     package func secureClients(_ channel: any Channel) throws {
         let context = state.withLock { $0.contexts.clients }
+        try add(NIOSSLServerHandler(context: context), to: channel)
+    }
+
+    /// Has clients of a listener speak TLS, and HTTP/2 inside.
+    ///
+    /// On the channel's event loop, before any other handler is added.
+    package func secureHTTP2Clients(_ channel: any Channel) throws {
+        let context = state.withLock { $0.contexts.http2Clients }
         try add(NIOSSLServerHandler(context: context), to: channel)
     }
 
@@ -137,7 +147,12 @@ package final class TLSContexts: Sendable {
             throw TLSError("\(files.key) holds no private key: \(error)")
         }
         let clients = TLSConfiguration.makeServerConfiguration(certificateChain: chain, privateKey: .privateKey(key))
-        var contexts = Contexts(clients: try context(clients, files))
+        var http2Clients = clients
+        http2Clients.applicationProtocols = ["h2"]
+        var contexts = Contexts(
+            clients: try context(clients, files),
+            http2Clients: try context(http2Clients, files)
+        )
         guard let path = files.authority, read.count > 2 else { return contexts }
         let roots: [NIOSSLCertificate]
         do {

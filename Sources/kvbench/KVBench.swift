@@ -8,7 +8,7 @@ struct KVBench: ParsableCommand {
         commandName: "kvbench",
         abstract: "Measure the storage engine, a cluster under load, and how it survives failures.",
         discussion: "Exit codes: 0 ok, 1 error or a failed check, 2 usage.",
-        subcommands: [EngineCommand.self, ClusterCommand.self, FailoverCommand.self]
+        subcommands: [EngineCommand.self, ClusterCommand.self, GRPCCommand.self, FailoverCommand.self]
     )
 
     /// As ArgumentParser's own, but a usage error exits with 2 as all our programs do.

@@ -15,7 +15,8 @@ struct KVCtl: AsyncParsableCommand {
             StatusCommand.self, GetCommand.self, PutCommand.self, DeleteCommand.self, IncrementCommand.self,
             ScanCommand.self,
             ImportCommand.self, ExportCommand.self, SnapshotCommand.self, DigestCommand.self, MemberCommand.self,
-            AlarmCommand.self, LogLevelCommand.self, SlowCommand.self, UserCommand.self, AuthCommand.self,
+            RecoverCommand.self, AlarmCommand.self, LogLevelCommand.self, SlowCommand.self, UserCommand.self,
+            AuthCommand.self,
             BatchCommand.self, GroupCommand.self, ShardCommand.self, ConfigCommand.self, CompactCommand.self,
             CheckCommand.self, DebugCommand.self, ContextCommand.self, ShellCommand.self, CompletionCommand.self,
         ]

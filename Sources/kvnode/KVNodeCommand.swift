@@ -25,6 +25,8 @@ struct KVNodeCommand: AsyncParsableCommand {
     var resp: String?
     @Option(name: .long, help: ArgumentHelp("Where to serve HTTP, instead of http.listen.", valueName: "host:port"))
     var http: String?
+    @Option(name: .long, help: ArgumentHelp("Where to serve gRPC, instead of grpc.listen.", valueName: "host:port"))
+    var grpc: String?
     @Option(
         name: .long,
         help: ArgumentHelp("Where to listen for other nodes, instead of peer.listen.", valueName: "host:port")
@@ -108,7 +110,10 @@ struct KVNodeCommand: AsyncParsableCommand {
             complain("\(config):1:1: \(error)")
             throw ExitCode(Exit.configuration)
         }
-        let named = [("node.data_dir", dataDir), ("resp.listen", resp), ("http.listen", http), ("peer.listen", peer)]
+        let named = [
+            ("node.data_dir", dataDir), ("resp.listen", resp), ("http.listen", http), ("grpc.listen", grpc),
+            ("peer.listen", peer),
+        ]
         let flags = set + named.compactMap { path, value in value.map { "\(path)=\($0)" } }
         let sources = ConfigurationLoader.Sources(
             file: (config, bytes),

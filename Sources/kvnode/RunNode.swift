@@ -1,5 +1,6 @@
 import Glibc
 import KVConfiguration
+import KVGRPC
 import KVHTTP
 import KVNode
 import KVPeer
@@ -78,11 +79,12 @@ func runNode(_ loaded: LoadedConfiguration, join: [String] = []) async throws {
         server.limitConnections(to: configuration.limits.connections)
     }
     let http = HTTPService(configuration, server)
+    let grpc = GRPCService(configuration, node, security, metrics, on: group.next(), log)
     log.info("started", metadata: ["version": "\(Version.text)", "data": "\(configuration.node.dataDirectory)"])
 
     // Stopped in the opposite order: clients first, then the node.
     var services = ServiceGroupConfiguration(
-        services: (([security, consensus] as [any Service]) + resp + [http]).map {
+        services: (([security, consensus] as [any Service]) + resp + [http, grpc]).map {
             .init(service: $0, failureTerminationBehavior: .gracefullyShutdownGroup)
         },
         logger: log

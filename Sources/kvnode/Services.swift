@@ -1,8 +1,10 @@
 import KVConfiguration
+import KVGRPC
 import KVHTTP
 import KVNode
 import KVPeer
 import KVRESP
+import KVTelemetry
 import Logging
 import NIOCore
 import ServiceLifecycle
@@ -125,6 +127,61 @@ struct HTTPService: Service {
             return
         } catch {
             throw StartError("http", address, error)
+        }
+    }
+}
+
+/// The listener for gRPC.
+struct GRPCService: Service {
+    private let address: HostPort
+    private let listener: GRPCListener
+    private let stopDeadline: Duration
+
+    init(
+        _ configuration: NodeConfiguration,
+        _ node: Node,
+        _ security: Security,
+        _ metrics: MetricRegistry,
+        on loop: any EventLoop,
+        _ log: Logger
+    ) {
+        address = configuration.grpc.listen
+        let settings = configuration.grpcSettings(security)
+        stopDeadline = settings.stopDeadline
+        listener = GRPCListener(
+            service: node,
+            authenticator: security.authenticator,
+            settings: settings,
+            metrics: metrics,
+            on: loop,
+            host: address.host,
+            port: address.port,
+            logger: log
+        )
+    }
+
+    func run() async throws {
+        do {
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                group.addTask {
+                    try await listener.run()
+                    return true
+                }
+                group.addTask {
+                    try await gracefulShutdown()
+                    listener.stop()
+                    // Streams that a client keeps open would keep the process.
+                    try await Task.sleep(for: stopDeadline)
+                    return false
+                }
+                defer { group.cancelAll() }
+                // Whichever ends first: all calls, or the time that they have.
+                _ = try await group.next()
+            }
+        } catch is CancellationError {
+            return
+        } catch {
+            throw StartError("grpc", address, error)
         }
     }
 }

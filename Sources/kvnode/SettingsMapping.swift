@@ -1,5 +1,6 @@
 import KVBase
 import KVConfiguration
+import KVGRPC
 import KVHTTP
 import KVNode
 import KVPeer
@@ -30,7 +31,7 @@ extension NodeConfiguration {
         settings.leaderWaitNanoseconds = request.leaderWait.wholeNanoseconds
         settings.addresses = [
             "resp": resp.advertised.description, "http": http.advertised.description,
-            "peer": peer.advertised.description,
+            "grpc": grpc.advertised.description, "peer": peer.advertised.description,
         ]
         settings.addresses["resp_redirect"] = respCluster.listener?.advertised.description
         settings.softwareVersion = Version.text
@@ -101,6 +102,21 @@ extension NodeConfiguration {
         settings.bodyTimeout = httpLimits.bodyTimeout
         settings.writeTimeout = httpLimits.writeTimeout
         settings.scrapeLifetime = .milliseconds(50)
+        settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
+        return settings
+    }
+
+    func grpcSettings(_ security: Security) -> GRPCSettings {
+        var settings = GRPCSettings()
+        if tls.isOnGRPC, let contexts = security.contexts {
+            settings.secure = { try contexts.secureHTTP2Clients($0) }
+        }
+        settings.connectionsMax = limits.connections
+        settings.pipelineMax = limits.pipeline
+        settings.streamsMax = grpcLimits.calls
+        settings.idleTimeout = grpcLimits.idleTimeout
+        settings.messageTimeout = grpcLimits.messageTimeout
+        settings.writeTimeout = grpcLimits.writeTimeout
         settings.slowNanoseconds = logging.slowRequest.wholeNanoseconds
         return settings
     }

@@ -49,6 +49,10 @@ extension EndToEnd {
             try TestCluster.run(nodes: 1) { cluster in
                 try put(cluster, 0..<50)
                 try succeed(cluster.kvctl("snapshot", "save", repository.file("r").path, "--name", "one"))
+                let parent = try cluster.kvctl("snapshot", "verify", repository.file("r").path)
+                #expect(
+                    parent.code == 1 && parent.errors.contains("name one of them, as \(repository.file("r/one").path)")
+                )
                 let again = try cluster.kvctl("snapshot", "save", repository.file("r").path, "--name", "one")
                 #expect(again.code == 1 && again.errors.contains("is there already"))
                 let node = try cluster.node(1)

@@ -134,12 +134,12 @@ extension EndToEnd {
                 try cluster.waitCaughtUp()
                 cluster.killAll()
                 let config = try cluster.node(1).config
-                let shown = try Command.run(Programs.kvnode, ["--config", config, "--recover"])
+                let shown = try Command.run(Programs.kvctl, ["recover", "--config", config])
                 #expect(shown.code == 0, "\(shown.everything)")
                 #expect(shown.text.contains("voters are on nodes 1, 2, 3"), "\(shown.everything)")
                 let recovered = try Command.run(
-                    Programs.kvnode,
-                    ["--config", config, "--recover", "--accept-data-loss"]
+                    Programs.kvctl,
+                    ["recover", "--config", config, "--accept-data-loss"]
                 )
                 try #require(recovered.code == 0, "\(recovered.everything)")
                 try cluster.script("start", "1")

@@ -101,16 +101,9 @@ extension EndToEnd {
             try SecureCluster.run { cluster in
                 let (name, password) = try cluster.administrator
                 #expect(try cluster.kvctl(["put", "k", "v"]).code == 0)
-                let before = try serial(cluster, 1)
-                for file in ["n1.pem", "n1.key"] {
-                    try FileManager.default.removeItem(at: cluster.folder.file("certs/\(file)"))
-                }
-                let made = try Command.run(
-                    Programs.root.appending(path: "scripts/certificates").path,
-                    ["--out", cluster.folder.file("certs").path]
-                )
-                try #require(made.code == 0, "\(made.everything)")
-                #expect(try Poll.until(10) { try serial(cluster, 1) != before })
+                let before = try cluster.serial(ofPort: cluster.nodes[0].http)
+                try cluster.renewCertificate(1)
+                #expect(try Poll.until(10) { try cluster.serial(ofPort: cluster.nodes[0].http) != before })
                 #expect(try cluster.redis(1, user: name, password: password, ["GET", "k"]) == "v")
 
                 // The password is lost: a file on the nodes gives another.
@@ -125,15 +118,6 @@ extension EndToEnd {
                 #expect(isIn)
                 #expect(try cluster.redis(2, user: name, password: password, ["PING"]).contains("WRONGPASS"))
             }
-        }
-
-        /// The serial number of the certificate that a node shows.
-        private func serial(_ cluster: SecureCluster, _ id: Int) throws -> String {
-            let shown = try Command.run(
-                "/usr/bin/openssl",
-                ["s_client", "-connect", "127.0.0.1:\(cluster.nodes[id - 1].http)"]
-            )
-            return try Command.run("/usr/bin/openssl", ["x509", "-noout", "-serial"], input: shown.output).text
         }
     }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import KVEnvironment
 import KVPosix
+import KVSimulation
 import Synchronization
 import Testing
 
@@ -31,6 +32,45 @@ struct PosixTests {
             #expect(!fileSystem.exists(folder + "/deep"))
             #expect(try fileSystem.freeSpace(folder) > 0)
             #expect(throws: FileError(.open, path: path, reason: .notFound)) { try fileSystem.open(path, .read) }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3])
+    func `what goes around the cache is in the file as if it had not`(_ seed: UInt64) throws {
+        try inTemporaryFolder { folder in
+            var random = SeededRandomness(seed: seed)
+            let file = try fileSystem.open(folder + "/log", .createNew)
+            try file.reserve(1 << 20)
+            file.bypassCache()
+            var expected = [UInt8](repeating: 0, count: 1 << 20)
+            var offset = 0
+            for step in 0..<200 {
+                // Mostly where the last ended; now and then elsewhere, over what is there.
+                if step % 40 == 39 { offset = Int.random(in: 0..<offset, using: &random) }
+                let count = step % 50 == 7 ? 70_000 : Int.random(in: 1...6000, using: &random)
+                guard offset + count < expected.count - 4096 else { break }
+                let bytes = (0..<count).map { _ in UInt8.random(in: 0...255, using: &random) }
+                try write(bytes, to: file, at: UInt64(offset))
+                expected.replaceSubrange(offset..<offset + count, with: bytes)
+                offset += count
+                // What follows in the last block was cleared, and is to be written anyway.
+                let blockEnd = (offset + 4095) / 4096 * 4096
+                expected.replaceSubrange(offset..<blockEnd, with: repeatElement(0, count: blockEnd - offset))
+            }
+            try file.synchronize()
+            let other = try fileSystem.readAll(folder + "/log")
+            // Where the disk cannot do it, nothing behind a write is cleared.
+            let isDirect = other == expected
+            #expect(isDirect || other[..<offset] == expected[..<offset])
+            try file.truncate(to: UInt64(offset))
+            try write([7, 8, 9], to: file, at: UInt64(offset))
+            #expect(try file.size() == UInt64(offset) + 3)
+            #expect(Array(try fileSystem.readAll(folder + "/log").suffix(3)) == [7, 8, 9])
+            file.bypassCache()
+            try write([1], to: file, at: UInt64(offset) + 3)
+            var last = [UInt8](repeating: 0, count: 4)
+            let count = try last.withUnsafeMutableBytes { try file.read(into: $0, at: UInt64(offset)) }
+            #expect(count == 4 && last == [7, 8, 9, 1])
         }
     }
 

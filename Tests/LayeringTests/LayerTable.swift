@@ -55,6 +55,11 @@ struct Layer {
             ["KVBase", "KVService", "KVTelemetry"],
             foreign: nio.union(["NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(hummingbird)
         ),
+        // FoundationEssentials: the bytes of messages.
+        "KVGRPC": Layer(
+            ["KVBase", "KVService", "KVTelemetry"],
+            foreign: nio.union(["NIOHTTP2", "Logging", "SwiftProtobuf", "FoundationEssentials"]).union(grpc)
+        ),
         // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
         "KVClient": Layer(
             ["KVBase"],
@@ -64,7 +69,8 @@ struct Layer {
         "kvnode": Layer(
             [
                 "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft", "KVSharding", "KVService",
-                "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVConfiguration",
+                "KVReplication", "KVNode", "KVPeer", "KVTelemetry", "KVTLS", "KVRESP", "KVHTTP", "KVGRPC",
+                "KVConfiguration",
             ],
             // Glibc: what a process asks of its system, such as limits, signals and the end.
             foreign: nio.union(["ArgumentParser", "Logging", "ServiceLifecycle", "UnixSignals", "Foundation", "Glibc"])
@@ -97,6 +103,7 @@ struct Layer {
     static let everywhere: Set<String> = ["Synchronization", "Swift"]
 
     private static let collections: Set<String> = ["DequeModule", "OrderedCollections", "HeapModule"]
+    private static let grpc: Set<String> = ["GRPCCore", "GRPCNIOTransportHTTP2Posix", "GRPCProtobuf"]
     private static let hummingbird: Set<String> = ["Hummingbird", "HummingbirdCore", "HTTPTypes"]
     private static let nio: Set<String> = ["NIOCore", "NIOPosix", "NIOConcurrencyHelpers"]
 }

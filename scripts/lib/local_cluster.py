@@ -108,12 +108,14 @@ class Node:
         self.data = record["data"]
         self.resp = record["resp"]
         self.http = record["http"]
+        # 0 in what was written before there was gRPC.
+        self.grpc = record.get("grpc", 0)
         self.peer = record["peer"]
         # Whether it came to a cluster that was there; it names all others when it starts, which it needs until it is a member.
         self.joins = record.get("joins", False)
 
     def record(self):
-        return {key: getattr(self, key) for key in ("id", "config", "data", "resp", "http", "peer", "joins")}
+        return {key: getattr(self, key) for key in ("id", "config", "data", "resp", "http", "grpc", "peer", "joins")}
 
     @property
     def pid_file(self):
@@ -226,16 +228,16 @@ class LocalCluster:
         """The nodes of config/, whose ports these are."""
         if count == 1:
             return [{"id": 1, "config": "config/single.yaml", "data": str(DEFAULT_DIRECTORY / "single"),
-                     "resp": 6400, "http": 8080, "peer": 7400}]
+                     "resp": 6400, "http": 8080, "grpc": 9080, "peer": 7400}]
         return [{"id": i, "config": f"config/cluster/n{i}.yaml", "data": str(self.directory / f"n{i}"),
-                 "resp": 6400 + i, "http": 8080 + i, "peer": 7400 + i} for i in range(1, count + 1)]
+                 "resp": 6400 + i, "http": 8080 + i, "grpc": 9080 + i, "peer": 7400 + i} for i in range(1, count + 1)]
 
     def written_records(self, count, base_port, settings):
         ports = self.ports(count, base_port)
         records = []
-        for i, (resp, http, peer) in enumerate(ports, start=1):
+        for i, (resp, http, grpc, peer) in enumerate(ports, start=1):
             records.append({"id": i, "config": str(self.directory / f"n{i}.yaml"), "data": str(self.directory / f"n{i}"),
-                            "resp": resp, "http": http, "peer": peer})
+                            "resp": resp, "http": http, "grpc": grpc, "peer": peer})
         self.write_configurations(records, records, settings)
         return records
 
@@ -248,6 +250,7 @@ class LocalCluster:
                 "cluster": {"nodes": members},
                 "resp": {"listen": f'127.0.0.1:{record["resp"]}'},
                 "http": {"listen": f'127.0.0.1:{record["http"]}'},
+                "grpc": {"listen": f'127.0.0.1:{record["grpc"]}'},
                 "peer": {"listen": f'127.0.0.1:{record["peer"]}'},
             }
             for path, value in settings.items():
@@ -269,9 +272,9 @@ class LocalCluster:
             known.joins = True
         else:
             number = int(number or max(node.id for node in self.nodes) + 1)
-            resp, http, peer = free_ports(3)
+            resp, http, grpc, peer = free_ports(4)
             record = {"id": number, "config": str(self.directory / f"n{number}.yaml"), "data": str(self.directory / f"n{number}"),
-                      "resp": resp, "http": http, "peer": peer, "joins": True}
+                      "resp": resp, "http": http, "grpc": grpc, "peer": peer, "joins": True}
             self.write_configurations([record], [record], settings or {})
             known = Node(self, record)
             self.nodes.append(known)
@@ -283,18 +286,18 @@ class LocalCluster:
         self.description_file.write_text(json.dumps({"nodes": records}, indent=2) + "\n")
 
     def ports(self, count, base_port):
-        """RESP, HTTP and peer port of each node."""
+        """RESP, HTTP, gRPC and peer port of each node."""
         if base_port == "auto":
-            free = free_ports(3 * count)
-            return [tuple(free[3 * i:3 * i + 3]) for i in range(count)]
+            free = free_ports(4 * count)
+            return [tuple(free[4 * i:4 * i + 4]) for i in range(count)]
         if base_port is not None:
             base = int(base_port)
-            if not 1 <= base <= 65535 - 300:
-                raise ClusterError(f"--base-port {base}: expected 1 to {65535 - 300}, or auto")
-            return [(base + i, base + 100 + i, base + 200 + i) for i in range(1, count + 1)]
+            if not 1 <= base <= 65535 - 400:
+                raise ClusterError(f"--base-port {base}: expected 1 to {65535 - 400}, or auto")
+            return [(base + i, base + 100 + i, base + 300 + i, base + 200 + i) for i in range(1, count + 1)]
         if self.nodes and len(self.nodes) == count:
-            return [(node.resp, node.http, node.peer) for node in self.nodes]
-        return [(6400 + i, 8080 + i, 7400 + i) for i in range(1, count + 1)]
+            return [(node.resp, node.http, node.grpc or free_ports(1)[0], node.peer) for node in self.nodes]
+        return [(6400 + i, 8080 + i, 9080 + i, 7400 + i) for i in range(1, count + 1)]
 
     def node(self, name):
         for node in self.nodes:

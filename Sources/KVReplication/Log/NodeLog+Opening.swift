@@ -78,7 +78,8 @@ extension NodeLog {
             identity: identity,
             segmentBytes: options.segmentBytes,
             after: contents,
-            preparer: preparer
+            preparer: preparer,
+            bypassesCache: true
         )
         // Each new segment begins with a record of the log's own.
         writer.rollsByItself = false

@@ -13,7 +13,7 @@ final class ArenaPool: Sendable {
     }
 
     /// How many are kept.
-    private static let countMax = 3
+    private static let countMax = 8
     /// Smaller ones are not worth keeping.
     private static let bytesMin = 1 << 20
 

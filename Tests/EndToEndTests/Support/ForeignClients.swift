@@ -9,6 +9,17 @@ enum ForeignClients {
         return FileManager.default.isExecutableFile(atPath: path) ? path : nil
     }()
 
+    /// Whether that Python has grpcio and what makes stubs for it.
+    static let hasGRPC: Bool = {
+        guard let python else { return false }
+        // One that cannot be asked has none.
+        let command = try? Command.run(
+            python,
+            ["-c", "import grpc, grpc_tools, grpc_health, grpc_reflection, grpc_status"]
+        )
+        return command?.code == 0
+    }()
+
     static let systemPython = Programs.installed("python3")
     static let redisServer = Programs.installed("redis-server")
     static let redisCLI = Programs.installed("redis-cli")

@@ -7,6 +7,7 @@ final class SecureCluster {
         let id: Int
         let resp: Int
         let http: Int
+        let grpc: Int
         let peer: Int
         /// The listener for clients of Redis Cluster.
         let cluster: Int
@@ -48,9 +49,16 @@ final class SecureCluster {
             ["--out", folder.file("certs").path]
         )
         try #require(made.code == 0, "\(made.everything)")
-        let ports = try TakenPort.free(12)
+        let ports = try TakenPort.free(15)
         nodes = (0..<3).map {
-            Node(id: $0 + 1, resp: ports[$0], http: ports[3 + $0], peer: ports[6 + $0], cluster: ports[9 + $0])
+            Node(
+                id: $0 + 1,
+                resp: ports[$0],
+                http: ports[3 + $0],
+                grpc: ports[9 + $0],
+                peer: ports[6 + $0],
+                cluster: ports[12 + $0]
+            )
         }
         for node in nodes {
             let source = Programs.root.appending(path: "config/secure/n\(node.id).yaml")
@@ -59,6 +67,7 @@ final class SecureCluster {
                 text = text.replacingOccurrences(of: "127.0.0.1:740\(other.id)", with: "127.0.0.1:\(other.peer)")
                 text = text.replacingOccurrences(of: "127.0.0.1:640\(other.id)", with: "127.0.0.1:\(other.resp)")
                 text = text.replacingOccurrences(of: "127.0.0.1:808\(other.id)", with: "127.0.0.1:\(other.http)")
+                text = text.replacingOccurrences(of: "127.0.0.1:908\(other.id)", with: "127.0.0.1:\(other.grpc)")
             }
             text = text.replacingOccurrences(of: "config/secure/certs", with: folder.file("certs").path)
             text = text.replacingOccurrences(of: "data/secure-n\(node.id)", with: folder.file("data\(node.id)").path)
@@ -108,6 +117,24 @@ final class SecureCluster {
             }
             try #require(isReady, "node \(node.id) is not ready")
         }
+    }
+
+    /// Gives a node another certificate.
+    func renewCertificate(_ id: Int) throws {
+        for file in ["n\(id).pem", "n\(id).key"] {
+            try FileManager.default.removeItem(at: folder.file("certs/\(file)"))
+        }
+        let made = try Command.run(
+            Programs.root.appending(path: "scripts/certificates").path,
+            ["--out", folder.file("certs").path]
+        )
+        try #require(made.code == 0, "\(made.everything)")
+    }
+
+    /// The serial number of the certificate that a port shows.
+    func serial(ofPort port: Int) throws -> String {
+        let shown = try Command.run("/usr/bin/openssl", ["s_client", "-connect", "127.0.0.1:\(port)"])
+        return try Command.run("/usr/bin/openssl", ["x509", "-noout", "-serial"], input: shown.output).text
     }
 
     /// The status of a request by curl.

@@ -11,6 +11,7 @@ final class TestCluster: Sendable {
         let data: String
         let resp: Int
         let http: Int
+        let grpc: Int
         let peer: Int
     }
 

@@ -1,18 +1,20 @@
 /// RFC 4648: the standard alphabet with padding for values, the URL-safe one without for cursors.
-enum Base64 {
+package enum Base64 {
     private static let standard = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let urlSafe = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
 
-    static func encode(_ bytes: [UInt8]) -> String {
+    /// The bytes in the standard alphabet, padded.
+    package static func encode(_ bytes: [UInt8]) -> String {
         encode(bytes, standard, isPadded: true)
     }
 
-    static func encodeURLSafe(_ bytes: [UInt8]) -> String {
+    /// The bytes in the URL-safe alphabet, not padded.
+    package static func encodeURLSafe(_ bytes: [UInt8]) -> String {
         encode(bytes, urlSafe, isPadded: false)
     }
 
     /// What `encodeURLSafe` wrote, or nil where `text` is not that.
-    static func decodeURLSafe(_ text: some StringProtocol) -> [UInt8]? {
+    package static func decodeURLSafe(_ text: some StringProtocol) -> [UInt8]? {
         var bytes: [UInt8] = []
         var bits: UInt32 = 0
         var count = 0
@@ -30,7 +32,7 @@ enum Base64 {
     }
 
     /// The bytes of `text` in the standard alphabet, padded or not; nil where it is not that.
-    static func decode(_ text: String) -> [UInt8]? {
+    package static func decode(_ text: String) -> [UInt8]? {
         let body = text.utf8.reversed().drop { $0 == UInt8(ascii: "=") }.reversed()
         let padding = text.utf8.count - body.count
         guard padding <= 2, padding == 0 || text.utf8.count % 4 == 0 else { return nil }

@@ -1,17 +1,22 @@
-import Foundation
-
 /// A Redis client that does one thing after another.
-struct RESPConnection {
+package struct RESPConnection {
     /// What a node answered.
-    enum Answer: Hashable, CustomStringConvertible {
+    package enum Answer: Hashable, CustomStringConvertible {
+        /// A word, as `OK`.
         case simple(String)
+        /// An error's text.
         case error(String)
+        /// A number.
         case number(Int64)
+        /// Bytes.
         case bulk([UInt8])
+        /// Nothing.
         case none
+        /// Several.
         case list([Answer])
 
-        var description: String {
+        /// As text for a message.
+        package var description: String {
             switch self {
             case .simple(let text): text
             case .error(let text): "-\(text)"
@@ -23,33 +28,39 @@ struct RESPConnection {
             }
         }
 
-        static let ok = Answer.simple("OK")
+        /// What most writes are answered.
+        package static let ok = Answer.simple("OK")
 
-        static func text(_ text: String) -> Answer { .bulk(Array(text.utf8)) }
+        /// A value that is text.
+        package static func text(_ text: String) -> Answer { .bulk(Array(text.utf8)) }
     }
 
-    let socket: Socket
+    /// What it talks through.
+    package let socket: Socket
 
-    init(port: Int, within seconds: Double = 5) throws {
+    /// Connects to a port of this machine; an answer that takes longer than `seconds` is a failure.
+    package init(port: Int, within seconds: Double = 5) throws {
         socket = try Socket(port: port, within: seconds)
     }
 
     /// Sends one command of words and reads its answer.
-    func ask(_ words: String...) throws -> Answer { try ask(words.map { Array($0.utf8) }) }
+    package func ask(_ words: String...) throws -> Answer { try ask(words.map { Array($0.utf8) }) }
 
     /// Sends one command of bytes and reads its answer.
-    func ask(_ words: [[UInt8]]) throws -> Answer {
+    package func ask(_ words: [[UInt8]]) throws -> Answer {
         try send(words)
         return try answer()
     }
 
-    func send(_ words: [[UInt8]]) throws {
+    /// Sends one command of bytes.
+    package func send(_ words: [[UInt8]]) throws {
         var bytes = Array("*\(words.count)\r\n".utf8)
         for word in words { bytes += Array("$\(word.count)\r\n".utf8) + word + [13, 10] }
         try socket.send(bytes)
     }
 
-    func answer() throws -> Answer {
+    /// Reads the next answer.
+    package func answer() throws -> Answer {
         let line = try socket.readLine()
         let text = String(decoding: line.dropFirst(), as: UTF8.self)
         switch line.first.map({ Character(Unicode.Scalar($0)) }) {

@@ -1,10 +1,15 @@
-import Foundation
+package import Glibc
 
 /// A blocking TCP connection to this machine, with a time limit on each wait.
 // SENDABLE: a relay sends from one thread and receives on another, which a socket allows; nothing else is shared.
-final class Socket: @unchecked Sendable {
-    struct Failure: Error, CustomStringConvertible {
-        let description: String
+package final class Socket: @unchecked Sendable {
+    /// What went wrong.
+    package struct Failure: Error, CustomStringConvertible {
+        /// In words.
+        package let description: String
+
+        /// A failure that is described so.
+        package init(description: String) { self.description = description }
     }
 
     private let descriptor: Int32
@@ -12,7 +17,7 @@ final class Socket: @unchecked Sendable {
     private var start = 0
 
     /// Connects to a port of this machine; an answer that takes longer than `seconds` is a failure.
-    init(port: Int, within seconds: Double = 5) throws {
+    package init(port: Int, within seconds: Double = 5) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         guard descriptor >= 0 else { throw Failure(description: "socket: \(errno)") }
         var limit = timeval(tv_sec: Int(seconds), tv_usec: Int((seconds - seconds.rounded(.down)) * 1_000_000))
@@ -34,11 +39,12 @@ final class Socket: @unchecked Sendable {
     }
 
     /// A connection that was accepted; waits for as long as it takes.
-    init(accepted: Int32) { descriptor = accepted }
+    package init(accepted: Int32) { descriptor = accepted }
 
     deinit { close(descriptor) }
 
-    static func loopback(_ port: Int) -> sockaddr_in {
+    /// The address of a port of this machine.
+    package static func loopback(_ port: Int) -> sockaddr_in {
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = in_port_t(UInt16(port)).bigEndian
@@ -46,7 +52,8 @@ final class Socket: @unchecked Sendable {
         return address
     }
 
-    func send(_ bytes: [UInt8]) throws {
+    /// Sends all of this.
+    package func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -58,7 +65,7 @@ final class Socket: @unchecked Sendable {
     }
 
     /// What has arrived, or nothing at the end; for who never asks for lines.
-    func receive() throws -> [UInt8] {
+    package func receive() throws -> [UInt8] {
         var piece = [UInt8](repeating: 0, count: 1 << 16)
         let count = piece.withUnsafeMutableBytes { recv(descriptor, $0.baseAddress, $0.count, 0) }
         guard count >= 0 else { throw Failure(description: "receive: \(String(cString: strerror(errno)))") }
@@ -76,13 +83,13 @@ final class Socket: @unchecked Sendable {
     }
 
     /// Ends both directions; who waits for more hears of it.
-    func finish() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    package func finish() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     /// Says that nothing more will be sent.
-    func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
+    package func finishSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
     /// The next line, without its CR LF.
-    func readLine() throws -> [UInt8] {
+    package func readLine() throws -> [UInt8] {
         while true {
             if let end = received[start...].firstIndex(of: 10), end > start, received[end - 1] == 13 {
                 defer { start = end + 1 }
@@ -93,7 +100,7 @@ final class Socket: @unchecked Sendable {
     }
 
     /// Exactly this many bytes.
-    func read(_ count: Int) throws -> [UInt8] {
+    package func read(_ count: Int) throws -> [UInt8] {
         while received.count - start < count {
             guard try fill() else {
                 throw Failure(description: "closed after \(received.count - start) of \(count) bytes")
@@ -103,7 +110,8 @@ final class Socket: @unchecked Sendable {
         return Array(received[start..<(start + count)])
     }
 
-    func readToEnd() throws -> [UInt8] {
+    /// Everything until the other end closes.
+    package func readToEnd() throws -> [UInt8] {
         while try fill() {}
         defer { start = received.count }
         return Array(received[start...])
@@ -118,62 +126,5 @@ final class Socket: @unchecked Sendable {
         let piece = try receive()
         received += piece
         return !piece.isEmpty
-    }
-}
-
-/// A listening socket on a free port.
-final class Listener: Sendable {
-    let port: Int
-    private let descriptor: Int32
-
-    init() throws {
-        (descriptor, port) = try TakenPort.listen(backlog: 64)
-    }
-
-    deinit { close(descriptor) }
-
-    /// The next connection; nil once stopped.
-    func accept() -> Socket? {
-        let accepted = Glibc.accept(descriptor, nil, nil)
-        return accepted >= 0 ? Socket(accepted: accepted) : nil
-    }
-
-    func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
-}
-
-/// A port on which somebody listens and never answers, for as long as this lives.
-final class TakenPort {
-    let port: Int
-    private let descriptor: Int32
-
-    init() throws {
-        (descriptor, port) = try Self.listen(backlog: 1)
-    }
-
-    /// A descriptor that listens, and its port.
-    static func listen(backlog: Int32) throws -> (descriptor: Int32, port: Int) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        var address = Socket.loopback(0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, length) == 0 && Glibc.listen(descriptor, backlog) == 0
-                    && getsockname(descriptor, $0, &length) == 0
-            }
-        }
-        guard bound else {
-            let number = errno
-            close(descriptor)
-            throw Socket.Failure(description: "bind: \(String(cString: strerror(number)))")
-        }
-        return (descriptor, Int(UInt16(bigEndian: address.sin_port)))
-    }
-
-    deinit { close(descriptor) }
-
-    /// Ports that were free a moment ago and differ from each other.
-    static func free(_ count: Int) throws -> [Int] {
-        let taken = try (0..<count).map { _ in try TakenPort() }
-        return withExtendedLifetime(taken) { taken.map(\.port) }
     }
 }

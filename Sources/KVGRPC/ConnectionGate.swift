@@ -1,0 +1,75 @@
+import KVTelemetry
+import Logging
+import NIOCore
+import Synchronization
+
+/// Takes no more connections than may be open; those beyond wait in the listen queue.
+///
+/// It stands first on the listening channel. What goes wrong with one connection there (no descriptors left) is waited for: passed on,
+/// it would end the listener. SENDABLE: everything but the count is touched on the listening channel's event loop only.
+final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
+    typealias InboundIn = any Channel
+    typealias OutboundIn = Never
+    typealias OutboundOut = Never
+
+    private static let pause = TimeAmount.seconds(1)
+
+    private let connectionsMax: Int
+    private let open: Gauge
+    private let total: Counter
+    private let rejected: Counter
+    private let logger: Logger
+    private let count = Atomic(0)
+    private var context: ChannelHandlerContext?
+    private var isHeld = false
+    private var isPausing = false
+
+    init(_ settings: GRPCSettings, _ registry: MetricRegistry, _ logger: Logger) {
+        connectionsMax = settings.connectionsMax
+        open = registry.gauge(.connections, "grpc")
+        total = registry.counter(.connectionsTotal, "grpc")
+        rejected = registry.counter(.rejectedTotal, "grpc", "accept")
+        self.logger = logger
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// A connection came; on its own loop.
+    func admit(_ channel: any Channel) {
+        count.add(1, ordering: .relaxed)
+        open.add(1)
+        total.add()
+        channel.closeFuture.whenComplete { [self] _ in
+            count.subtract(1, ordering: .relaxed)
+            open.add(-1)
+            context?.eventLoop.execute { [self] in readOn() }
+        }
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if isPausing || count.load(ordering: .relaxed) >= connectionsMax {
+            isHeld = true
+        } else {
+            context.read()
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        rejected.add()
+        logger.warning("a connection was not accepted", metadata: .keys([.error: "\(error)"]))
+        guard !isPausing else { return }
+        isPausing = true
+        context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) { [self] in
+            isPausing = false
+            readOn()
+        }
+    }
+
+    private func readOn() {
+        guard isHeld, !isPausing, count.load(ordering: .relaxed) < connectionsMax, let context else { return }
+        isHeld = false
+        context.read()
+    }
+}

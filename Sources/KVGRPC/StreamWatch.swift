@@ -1,0 +1,126 @@
+import NIOCore
+import NIOHTTP2
+
+/// Ends a call whose client is slow: the rest of a message does not come, or an answer is not read.
+///
+/// No timers of its own: `StreamSweeper` looks at all calls of a loop now and then. On its channel's event loop only.
+final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
+    typealias InboundIn = HTTP2Frame.FramePayload
+    typealias InboundOut = HTTP2Frame.FramePayload
+    typealias OutboundIn = HTTP2Frame.FramePayload
+    typealias OutboundOut = HTTP2Frame.FramePayload
+
+    private let sweeper: StreamSweeper
+    private let settings: GRPCSettings
+    private var progress = MessageProgress()
+    /// When what the client owes is due.
+    private var inputDeadline: NIODeadline?
+    private var unread = 0
+    private var outputDeadline: NIODeadline?
+    private var context: ChannelHandlerContext?
+
+    init(_ sweeper: StreamSweeper, _ settings: GRPCSettings) {
+        self.sweeper = sweeper
+        self.settings = settings
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        sweeper.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        sweeper.remove(self)
+        self.context = nil
+    }
+
+    /// Ends the call where it is overdue.
+    func look(_ now: NIODeadline) {
+        guard let context else { return }
+        let isOverdue = (inputDeadline.map { $0 <= now } ?? false) || (outputDeadline.map { $0 <= now } ?? false)
+        // Closing a stream's channel resets the stream.
+        if isOverdue { context.close(promise: nil) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .headers(let headers):
+            let path = headers.headers.first(name: ":path") ?? ""
+            let mayBeSilent = path.hasSuffix("/Pipeline") || path.hasSuffix("/ServerReflectionInfo")
+            if !headers.endStream, !mayBeSilent { inputDeadline = .now() + settings.messageTimeout.amount }
+            if headers.endStream { inputDeadline = nil }
+        case .data(let data):
+            if case .byteBuffer(let bytes) = data.data { progress.take(bytes.readableBytesView) }
+            if data.endStream || !progress.isInside {
+                inputDeadline = nil
+            } else if inputDeadline == nil {
+                inputDeadline = .now() + settings.messageTimeout.amount
+            }
+        default: break
+        }
+        context.fireChannelRead(data)
+    }
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let written = promise ?? context.eventLoop.makePromise()
+        unread += 1
+        if unread == 1 { outputDeadline = .now() + settings.writeTimeout.amount }
+        written.futureResult.assumeIsolated().whenComplete { [self] _ in
+            unread -= 1
+            outputDeadline = unread == 0 ? nil : .now() + settings.writeTimeout.amount
+        }
+        context.write(data, promise: written)
+    }
+}
+
+/// How far the messages of a call have come: each has five bytes before it, a flag and the length.
+struct MessageProgress {
+    private var header: UInt64 = 0
+    private var headerCount = 0
+    private var left = 0
+
+    /// Whether a message has begun and is not whole.
+    var isInside: Bool { headerCount > 0 }
+
+    mutating func take(_ bytes: some Collection<UInt8>) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            if headerCount < 5 {
+                guard let byte = rest.popFirst() else { return }
+                header = header << 8 | UInt64(byte)
+                headerCount += 1
+                if headerCount == 5 { left = Int(header & 0xffff_ffff) }
+            } else {
+                let taken = min(left, rest.count)
+                rest = rest.dropFirst(taken)
+                left -= taken
+            }
+            if headerCount == 5, left == 0 { (header, headerCount) = (0, 0) }
+        }
+    }
+}
+
+/// Looks at the calls of one event loop once a second.
+///
+/// SENDABLE: touched on that loop only.
+final class StreamSweeper: @unchecked Sendable {
+    private var watches: [ObjectIdentifier: StreamWatch] = [:]
+
+    func add(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = watch }
+
+    func remove(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = nil }
+
+    /// Begins; ends with the loop.
+    func start(on loop: any EventLoop) {
+        loop.scheduleRepeatedTask(initialDelay: .seconds(1), delay: .seconds(1)) { [weak self] task in
+            guard let self else { return task.cancel() }
+            let now = NIODeadline.now()
+            // A copy: who is ended takes itself out.
+            for watch in Array(watches.values) { watch.look(now) }
+        }
+    }
+}
+
+extension Duration {
+    var amount: TimeAmount { .nanoseconds(Int64(self / .nanoseconds(1))) }
+}
