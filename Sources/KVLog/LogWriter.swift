@@ -361,10 +361,15 @@ package final class LogWriter {
 
     /// Where nothing is synced before the segment is full, what is written goes to the disk piece by piece, so that the end need not wait
     /// for all of it.
+    ///
+    /// The last piece stays: the next record goes into its pages, and would wait for them.
     private func startWriteback() {
-        guard segments != nil, syncsInFile == 0, writtenOffset - hastenedThrough >= Self.writebackBytes else { return }
-        file.startWriteback(hastenedThrough..<writtenOffset)
-        hastenedThrough = writtenOffset
+        guard segments != nil, syncsInFile == 0, writtenOffset - hastenedThrough >= 2 * Self.writebackBytes else {
+            return
+        }
+        let end = hastenedThrough + Self.writebackBytes
+        file.startWriteback(hastenedThrough..<end)
+        hastenedThrough = end
     }
 
     // MARK: Inside
@@ -412,7 +417,7 @@ package final class LogWriter {
         recordsInFile = 0
         hasUnsyncedRecords = false
         filledThrough = made.isFilled ? segments?.segmentBytes ?? 0 : writtenOffset
-        hastenedThrough = writtenOffset
+        hastenedThrough = 0
     }
 
     private struct MadeSegment {

@@ -188,6 +188,9 @@ extension EngineSession {
             try wait { done in tablet.compactAll(done) }
         default:
             while !tablet.isIdle { usleep(2000) }
+            // Tables that somebody still held when their compaction ended.
+            try maintain()
+            while !tablet.isIdle { usleep(2000) }
         }
         tally.finished()
         return tally
