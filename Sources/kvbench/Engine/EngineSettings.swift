@@ -19,6 +19,7 @@ struct EngineSettings {
     var memtablesMax: Int
     var tableBytes: UInt64
     var baseLevelBytes: UInt64
+    var logSegmentBytes: UInt64
     /// Zstandard's level; nil: blocks are stored as they are.
     var compressionLevel: Int?
     var usesExistingTablet: Bool
@@ -45,6 +46,7 @@ struct EngineSettings {
         options.sealedHardMax = memtablesMax - 1
         options.blockBytes = blockBytes
         options.tableBytes = tableBytes
+        options.logSegmentBytes = logSegmentBytes
         options.baseLevelBytes = baseLevelBytes
         let codec = compressionLevel.map { BlockCodec.zstd(level: $0) } ?? .none
         options.upperCodec = codec
