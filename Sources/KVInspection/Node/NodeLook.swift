@@ -33,8 +33,8 @@ struct NodeLook {
         noteHolder()
         readIdentity()
         let groups = readGroups()
-        let last = readLog()
-        for (group, manifest) in groups { verifyTablets(group, manifest, logEnd: last.map { $0[group] ?? 0 }) }
+        let offline = readLog()
+        for (group, manifest) in groups { verifyTablets(group, manifest, offline) }
     }
 
     /// A node that runs holds the lock; nothing is changed, but what is read may be changing.
@@ -129,8 +129,8 @@ struct NodeLook {
 
     // MARK: Log
 
-    /// Reads the log; returns the last index of each group, nil where that cannot be told.
-    private mutating func readLog() -> [GroupID: LogIndex]? {
+    /// Reads the log; returns what the groups' logs hold, nil where that cannot be told.
+    private mutating func readLog() -> OfflineNodeLog? {
         var wrong: [InspectionFinding] = []
         do throws(FileError) {
             let directory = logDirectory
@@ -183,21 +183,21 @@ struct NodeLook {
         guard wrong.isEmpty, !log.contains(where: \.isDamaged),
             let offline = try? OfflineNodeLog(fileSystem, directory: logDirectory)
         else { return nil }
-        return offline.groups.mapValues(\.lastIndex)
+        return offline
     }
 
     // MARK: Tablets
 
-    private mutating func verifyTablets(_ group: GroupID, _ manifest: GroupManifestReport, logEnd: LogIndex?) {
+    private mutating func verifyTablets(_ group: GroupID, _ manifest: GroupManifestReport, _ offline: OfflineNodeLog?) {
         guard let state = manifest.state else { return }
-        if let logEnd, logEnd < state.cutIndex, state.installedIndex != state.cutIndex {
-            findings.append(
-                lostLog(
-                    logDirectory,
-                    "the log of group \(group) ends at entry \(logEnd), entry \(state.cutIndex) was in it by the word of \(manifest.path)"
-                )
-            )
+        let cut = ManifestCut(
+            LogCut(index: state.cutIndex, term: state.cutTerm),
+            isInstalled: state.installedIndex == state.cutIndex
+        )
+        if let loss = offline?.loss(group, cut) {
+            findings.append(lostLog(logDirectory, "\(loss), by the word of \(manifest.path)"))
         }
+        let logEnd = offline.map { $0.groups[group]?.lastIndex ?? 0 }
         let groupDirectory = parentDirectory(of: manifest.path)
         for name in state.tablets {
             let path = groupDirectory + "/" + name.directory

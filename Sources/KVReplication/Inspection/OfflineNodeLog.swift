@@ -104,6 +104,11 @@ package struct OfflineNodeLog: Sendable {
         }
     }
 
+    /// What the log of a group lost, by the word of its manifest; nil where it holds what it has to.
+    package func loss(_ group: GroupID, _ cut: ManifestCut) -> LogDamage? {
+        LogReplay.loss(group, indexes[group] ?? GroupLogIndex(), cut, contents.segments)
+    }
+
     /// Hands over a group's entries in force, from `low` through `high`, in order; `body` returns whether to go on.
     /// - Throws: `unavailable` where the log does not hold `low`; `damaged`, `file`.
     package func forEachEntry(

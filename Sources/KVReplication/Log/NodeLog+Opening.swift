@@ -71,7 +71,7 @@ extension NodeLog {
         }
         guard contents.verdict.isUsable else { throw .damaged(contents.verdict) }
         replay.segments.adopt(contents)
-        if let loss = replay.loss(cuts) { throw .damaged(contents.verdict.lost(loss)) }
+        if let loss = replay.loss(cuts, contents.segments) { throw .damaged(contents.verdict.lost(loss)) }
         let voided = replay.apply(cuts.mapValues(\.cut))
 
         let reference = WeakNodeLog()
@@ -218,16 +218,31 @@ struct LogReplay {
     }
 
     /// What the log lost, by the word of the groups' manifests; nil where it holds what it has to.
-    func loss(_ cuts: [GroupID: ManifestCut]) -> LogDamage? {
-        for (group, known) in cuts.sorted(by: { $0.key < $1.key }) where !known.isInstalled && known.cut.index > 0 {
-            let last = groups[group]?.lastIndex ?? 0
-            if last < known.cut.index {
-                return .missingEntries(group: group.rawValue, last: last, expected: known.cut.index)
-            }
-            let term = groups[group]?.term(at: known.cut.index)
-            if let term, term != 0, term != known.cut.term {
-                return .otherTerm(group: group.rawValue, index: known.cut.index, expected: known.cut.term, found: term)
-            }
+    func loss(_ cuts: [GroupID: ManifestCut], _ segments: [LogSegment]) -> LogDamage? {
+        for (group, known) in cuts.sorted(by: { $0.key < $1.key }) {
+            if let loss = Self.loss(group, groups[group] ?? GroupLogIndex(), known, segments) { return loss }
+        }
+        return nil
+    }
+
+    /// What the log of a group lost.
+    ///
+    /// Segments go once every cut is past them, so a group that rests may have no entry left, and its cut is past all that the log says
+    /// of it. Where it has one, all later ones are there too; and where no segment ever went, all are.
+    static func loss(
+        _ group: GroupID,
+        _ index: GroupLogIndex,
+        _ known: ManifestCut,
+        _ segments: [LogSegment]
+    ) -> LogDamage? {
+        guard !known.isInstalled, known.cut.index > 0 else { return nil }
+        let hasEntries = index.lastIndex > index.cut.index
+        let isWhole = segments.first.map { $0.number == 1 } ?? true
+        if index.lastIndex < known.cut.index, hasEntries || isWhole {
+            return .missingEntries(group: group.rawValue, last: index.lastIndex, expected: known.cut.index)
+        }
+        if let term = index.term(at: known.cut.index), term != 0, term != known.cut.term {
+            return .otherTerm(group: group.rawValue, index: known.cut.index, expected: known.cut.term, found: term)
         }
         return nil
     }
