@@ -14,7 +14,7 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
 
     private static let pause = TimeAmount.seconds(1)
 
-    private let connectionsMax: Int
+    private let connectionsMax: Atomic<Int>
     private let open: Gauge
     private let total: Counter
     private let rejected: Counter
@@ -25,7 +25,7 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     private var isPausing = false
 
     init(_ settings: GRPCSettings, _ registry: MetricRegistry, _ logger: Logger) {
-        connectionsMax = settings.connectionsMax
+        connectionsMax = Atomic(settings.connectionsMax)
         open = registry.gauge(.connections, "grpc")
         total = registry.counter(.connectionsTotal, "grpc")
         rejected = registry.counter(.rejectedTotal, "grpc", "accept")
@@ -35,6 +35,11 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
 
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    /// Changes how many connections may be open; those that are stay.
+    ///
+    /// Any thread.
+    func limit(to connections: Int) { connectionsMax.store(connections, ordering: .relaxed) }
 
     /// A connection came; on its own loop.
     func admit(_ channel: any Channel) {
@@ -49,7 +54,7 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     func read(context: ChannelHandlerContext) {
-        if isPausing || count.load(ordering: .relaxed) >= connectionsMax {
+        if isPausing || count.load(ordering: .relaxed) >= connectionsMax.load(ordering: .relaxed) {
             isHeld = true
         } else {
             context.read()
@@ -68,7 +73,9 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     }
 
     private func readOn() {
-        guard isHeld, !isPausing, count.load(ordering: .relaxed) < connectionsMax, let context else { return }
+        guard isHeld, !isPausing, let context,
+            count.load(ordering: .relaxed) < connectionsMax.load(ordering: .relaxed)
+        else { return }
         isHeld = false
         context.read()
     }

@@ -17,6 +17,7 @@ package final class GRPCListener: Sendable {
     private let server: GRPCServer<HTTP2ServerTransport.Custom<LoopListenerFactory>>
     private let executor: LoopExecutor
     private let stopDeadline: Duration
+    private let gate: ConnectionGate
 
     /// A server that is not listening yet; `onListening` hears the address (the port is the system's choice where `port` is 0).
     package init(
@@ -33,12 +34,13 @@ package final class GRPCListener: Sendable {
         edge = GRPCEdge(service, authenticator, settings, metrics, logger)
         executor = LoopExecutor(loop)
         stopDeadline = settings.stopDeadline
+        gate = ConnectionGate(settings, metrics, logger)
         let factory = LoopListenerFactory(
             loop: loop,
             host: host,
             port: port,
             settings: settings,
-            gate: ConnectionGate(settings, metrics, logger),
+            gate: gate,
             logger: logger,
             onListening: onListening
         )
@@ -64,6 +66,9 @@ package final class GRPCListener: Sendable {
             throw error.cause ?? error
         }
     }
+
+    /// Changes how many connections may be open at once; those that are stay.
+    package func limitConnections(to count: Int) { gate.limit(to: count) }
 
     /// Takes no more calls; what is not answered after the settings' deadline is cut off by whoever cancels `run`.
     package func stop() { server.beginGracefulShutdown() }

@@ -14,7 +14,7 @@ extension RESPConnection {
     }
 
     func select(_ arguments: Arguments) throws(RESPError) {
-        guard let index = parseInteger(arguments[1]) else { throw .line("ERR invalid DB index") }
+        guard let index = parseInteger(arguments[1]) else { throw .notAnInteger }
         guard index == 0 else { throw .line("ERR DB index is out of range") }
         replyOK()
     }

@@ -26,7 +26,7 @@ struct GetCommand: AsyncParsableCommand {
             }
             switch global.output {
             case .json: try writeJSON(Payload(key: JSONBytes(key), value: JSONBytes(value)))
-            case .table: write(isTerminal ? value + [UInt8(ascii: "\n")] : value)
+            case .table: write(isTerminal || Session.inherited != nil ? value + [UInt8(ascii: "\n")] : value)
             }
             return .ok
         }

@@ -26,7 +26,7 @@ struct GlobalOptions: ParsableArguments {
     )
     var httpEndpoints: String?
 
-    @Option(name: [.short, .customLong("output")], help: "table, json or yaml.")
+    @Option(name: [.customShort("o"), .customLong("output")], help: "table, json or yaml.")
     var choice: OutputChoice?
 
     var outputChoice: OutputChoice { choice ?? Session.inherited?.output ?? .table }

@@ -31,6 +31,20 @@ struct Envelope<Payload: Encodable>: Encodable {
     let ok: Bool
     let data: Payload?
     let error: Failure?
+
+    private enum CodingKeys: String, CodingKey {
+        case ok
+        case data
+        case error
+    }
+
+    /// All three members, whether they have a value or not.
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(ok, forKey: .ok)
+        try container.encode(data, forKey: .data)
+        try container.encode(error, forKey: .error)
+    }
 }
 
 /// For answers without data.

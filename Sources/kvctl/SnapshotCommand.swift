@@ -35,7 +35,7 @@ extension CtlFailure {
 
 /// What commands that ask no node take.
 struct LocalOutput: ParsableArguments {
-    @Option(name: [.short, .customLong("output")], help: "table, json or yaml.")
+    @Option(name: [.customShort("o"), .customLong("output")], help: "table, json or yaml.")
     var choice: OutputChoice?
 
     var outputChoice: OutputChoice { choice ?? Session.inherited?.output ?? .table }

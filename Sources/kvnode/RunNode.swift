@@ -80,6 +80,7 @@ func runNode(_ loaded: LoadedConfiguration, join: [String] = []) async throws {
     }
     let http = HTTPService(configuration, server)
     let grpc = GRPCService(configuration, node, security, metrics, on: group.next(), log)
+    operations.follow { grpc.limitConnections(to: $0.limits.connections) }
     log.info("started", metadata: ["version": "\(Version.text)", "data": "\(configuration.node.dataDirectory)"])
 
     // Stopped in the opposite order: clients first, then the node.

@@ -160,6 +160,9 @@ struct GRPCService: Service {
         )
     }
 
+    /// Changes how many connections may be open at once.
+    func limitConnections(to count: Int) { listener.limitConnections(to: count) }
+
     func run() async throws {
         do {
             try await withThrowingTaskGroup(of: Bool.self) { group in

@@ -9,7 +9,8 @@ extension EndToEnd {
     @Suite struct `who means harm` {
         private static let quick = [
             "resp.idle_timeout=4s", "resp.command_timeout=2s", "resp.write_timeout=2s", "http.idle_timeout=4s",
-            "http.body_timeout=2s", "http.write_timeout=2s",
+            "http.body_timeout=2s", "http.write_timeout=2s", "grpc.idle_timeout=4s", "grpc.message_timeout=2s",
+            "grpc.write_timeout=2s",
         ]
 
         /// Waits until the node has let go of all but a few descriptors more than before.
@@ -27,6 +28,7 @@ extension EndToEnd {
                 for (name, port, half, bound) in [
                     ("resp", node.resp, "*2\r\n$3\r\nGE", 300 << 20),
                     ("http", node.http, "GET /v1/kv/k HTTP/1.1\r\nHost: x\r\nX-Sl", 700 << 20),
+                    ("grpc", node.grpc, "PRI * HTTP/2.0\r\n\r\nS", 900 << 20),
                 ] {
                     let before = try cluster.reading(1)
                     let crowd = ConnectionCrowd(10_000, port: port) { $0.isMultiple(of: 2) ? Array(half.utf8) : [] }
@@ -88,6 +90,10 @@ extension EndToEnd {
                         Array(
                             "PUT /v1/kv/k HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nfa0\r\n\(value)".utf8
                         )
+                    ),
+                    (
+                        "grpc", node.grpc,
+                        Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) + [UInt8](repeating: 0, count: 4_000)
                     ),
                     ("peer", node.peer, Array("KVPEER\u{1}\u{0}".utf8) + [UInt8](repeating: 1, count: 4_000)),
                 ]

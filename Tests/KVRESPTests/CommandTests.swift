@@ -12,7 +12,7 @@ import Testing
         ("ECHO x", "$1\r\nx\r\n"),
         ("SELECT 0", "+OK\r\n"),
         ("SELECT 1", "-ERR DB index is out of range\r\n"),
-        ("SELECT x", "-ERR invalid DB index\r\n"),
+        ("SELECT x", "-ERR value is not an integer or out of range\r\n"),
         ("GET none", "$-1\r\n"),
         ("SET k", "-ERR wrong number of arguments for 'set' command\r\n"),
         ("get", "-ERR wrong number of arguments for 'get' command\r\n"),

@@ -25,7 +25,7 @@ struct Layer {
         "CEpoll": Layer(),
         "KVBase": Layer(["CCRC32C"]),
         "KVEnvironment": Layer(["KVBase"]),
-        "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt"], foreign: ["Glibc"]),
+        "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt", "CMemory"], foreign: ["Glibc"]),
         "KVLog": Layer(["KVBase", "KVEnvironment"]),
         // Glibc: the mutex and condition of the commit queue.
         "KVStorage": Layer(

@@ -61,9 +61,9 @@ call user remove reader
 call user remove reader
 
 echo '# Operation'
-call alarm
+call alarm | sed 's/127.0.0.1:[0-9]*/NODE/g'
 call shard show 3 | sed 's/node [0-9]* leads/node N leads/'
-call config validate "$folder/batch.json"
+call config validate "$folder/batch.json" | sed "s#$folder/##"
 call log-level loud 2>&1 | sed 's/127.0.0.1:[0-9]*/NODE/g'
 call shell <<'END'
 get visits

@@ -40,8 +40,6 @@ struct EngineSettings {
             )
         )
         options.durability = disablesLog ? .external : .log(synchronizes: synchronizes)
-        // Zeros ahead make a sync quicker; without syncs they would only be written twice.
-        options.preparesLogSegments = synchronizes
         options.memtableBytes = memtableBytes
         options.sealedMax = memtablesMax - 1
         options.sealedHardMax = memtablesMax - 1

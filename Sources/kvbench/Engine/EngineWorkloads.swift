@@ -22,6 +22,10 @@ extension EngineSession {
             return (readWhileWriting(tablet), [:])
         case .compact, .flush, .waitforcompaction:
             return (try background(workload, tablet), [:])
+        case .deletemost:
+            return (runThreads(1) { _, _, tally in self.deleteMost(tally) }, [:])
+        case .reclaim:
+            return try reclaim(tablet)
         case .filters:
             return try probeFilters(tablet)
         case .crash:
