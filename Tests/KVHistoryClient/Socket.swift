@@ -73,7 +73,7 @@ package final class Socket: @unchecked Sendable {
     }
 
     /// Whether the other end has closed the connection, after whatever it said.
-    var isClosedByOther: Bool {
+    package var isClosedByOther: Bool {
         var piece = [UInt8](repeating: 0, count: 4_096)
         while true {
             let count = recv(descriptor, &piece, piece.count, Int32(MSG_DONTWAIT))
