@@ -1,4 +1,5 @@
 import NIOCore
+import Synchronization
 
 // Who says nothing, says something slowly, or does not listen, does not stay.
 
@@ -49,6 +50,26 @@ extension RESPConnection {
         let quiet = now - min(now, activity.commandAt)
         if hasPartOfCommand { return limits.command > 0 && quiet >= limits.command ? "slow_command" : nil }
         return limits.idle > 0 && quiet >= limits.idle ? "idle" : nil
+    }
+}
+
+extension RESPConnection {
+    /// Replies were written that the client does not read for now.
+    func leaveUnread(_ count: Int) {
+        unreadBytes += count
+        let total = shared.unreadBytes.add(count, ordering: .relaxed).newValue
+        guard total > shared.settings.outputBytesTotalMax, !hasOverflowed else { return }
+        hasOverflowed = true
+        shared.outputOverflows.add()
+        // Not at once: the replies of this turn are being written.
+        loop.eventLoop.execute { self.closeNow() }
+    }
+
+    /// What waited was read, or nobody is left to read it.
+    func forgetUnread() {
+        guard unreadBytes > 0 else { return }
+        shared.unreadBytes.subtract(unreadBytes, ordering: .relaxed)
+        unreadBytes = 0
     }
 }
 

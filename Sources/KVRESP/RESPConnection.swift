@@ -65,8 +65,8 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     private var output = ByteBuffer()
     private var isDirty = false
     /// What was written while the client did not read.
-    private var unreadBytes = 0
-    private var hasOverflowed = false
+    var unreadBytes = 0
+    var hasOverflowed = false
     private(set) var isClosing = false
     private var isClosed = false
 
@@ -121,7 +121,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         guard context.channel.isWritable else { return }
-        unreadBytes = 0
+        forgetUnread()
         activity.stalledSince = nil
         if isPaused { markDirty() }
     }
@@ -143,6 +143,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         output = ByteBuffer()
         batch.removeAll()
         queue = nil
+        forgetUnread()
         shared.remove(info)
         context.fireChannelInactive()
     }
@@ -546,7 +547,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             shared.sentBytes.add(UInt64(count))
             context.writeAndFlush(Self.wrapOutboundOut(output), promise: nil)
             if output.capacity > 256 * 1024 { output = ByteBuffer() } else { output.clear() }
-            if !context.channel.isWritable { unreadBytes += count }
+            if !context.channel.isWritable { leaveUnread(count) }
         }
         if isPaused, !isClosing, requestsInFlight <= shared.settings.requestsInFlightMax / 2 || pending.isEmpty {
             resume(context)

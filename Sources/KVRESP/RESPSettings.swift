@@ -41,6 +41,8 @@ package struct RESPSettings: Sendable {
     package var requestsInFlightMax = 1_024
     /// How many bytes of replies may wait for a client before it is disconnected.
     package var outputBytesMax = 256 << 20
+    /// How many bytes of replies may wait for all clients of a listener together before one that does not read is disconnected.
+    package var outputBytesTotalMax = 512 << 20
     /// How many requests a batch holds at most before it is submitted.
     package var batchRequestsMax = 1_024
     /// How many bytes a batch holds before it is submitted.

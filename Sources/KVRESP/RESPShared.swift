@@ -64,6 +64,8 @@ final class RESPShared: Sendable {
     let sentBytes: Counter
     let protocolErrors: Counter
     let outputOverflows: Counter
+    /// Bytes of replies that wait for clients who do not read.
+    let unreadBytes = Atomic<Int>(0)
     /// Clients that were let go since they took too long, by why.
     let patienceEnds: [String: Counter]
     /// By the error's code.

@@ -7,7 +7,8 @@ import Testing
 /// What a correct core decides is judged by the other tests. These notice what they cannot: a message too many, a probe too late, a hint that
 /// is worse than it could be. Where a change is meant, record anew with KV_RECORD_RUNS=1 and say so in the commit.
 struct RecordedRunTests {
-    private static let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "recorded-runs.txt")
+    private static let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "Fixtures/recorded-runs.txt")
     private static let seeds: [UInt64] = Array(1...30)
     private static let stepsEach = 150
     private static let pieces = 12
