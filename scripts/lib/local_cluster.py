@@ -73,7 +73,9 @@ def process_is_alive(pid):
     """Whether the process runs; one that ended and was not yet collected does not."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
-            return file.read().rpartition(")")[2].split()[0] not in ("Z", "X")
+            state = file.read().rpartition(")")[2].split()[0]
+        # The first thread may have ended while others still hold files and locks.
+        return state not in ("Z", "X") or len(os.listdir(f"/proc/{pid}/task")) > 1
     except OSError:
         return False
 
