@@ -32,11 +32,11 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        sweeper.add(self)
+        sweeper.add(self, of: context.channel.parent)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        sweeper.remove(self)
+        sweeper.remove(self, of: context.channel.parent)
         self.context = nil
     }
 
@@ -136,15 +136,27 @@ struct MessageProgress {
     }
 }
 
-/// Looks at the calls of one event loop once a second.
+/// Looks at the calls and the connections of one event loop once a second.
 ///
 /// SENDABLE: touched on that loop only.
 final class StreamSweeper: @unchecked Sendable {
     private var watches: [ObjectIdentifier: StreamWatch] = [:]
+    /// By their channels.
+    private var connections: [ObjectIdentifier: ConnectionWatch] = [:]
 
-    func add(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = watch }
+    func add(_ watch: StreamWatch, of connection: (any Channel)?) {
+        watches[ObjectIdentifier(watch)] = watch
+        if let connection { connections[ObjectIdentifier(connection)]?.calls += 1 }
+    }
 
-    func remove(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = nil }
+    func remove(_ watch: StreamWatch, of connection: (any Channel)?) {
+        watches[ObjectIdentifier(watch)] = nil
+        if let connection { connections[ObjectIdentifier(connection)]?.calls -= 1 }
+    }
+
+    func add(_ watch: ConnectionWatch, of channel: any Channel) { connections[ObjectIdentifier(channel)] = watch }
+
+    func removeConnection(of channel: any Channel) { connections[ObjectIdentifier(channel)] = nil }
 
     /// Begins; ends with the loop.
     func start(on loop: any EventLoop) {
@@ -153,6 +165,7 @@ final class StreamSweeper: @unchecked Sendable {
             let now = NIODeadline.now()
             // A copy: who is ended takes itself out.
             for watch in Array(watches.values) { watch.look(now) }
+            for connection in Array(connections.values) { connection.look(now) }
         }
     }
 }
