@@ -12,6 +12,8 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    private static let refusalGrace = TimeAmount.seconds(2)
+
     private let sweeper: StreamSweeper
     private let settings: GRPCSettings
     private let messageBytesMax: Int
@@ -69,10 +71,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
-    /// Says that the message is too long, and resets the stream.
+    /// Says that the message is too long; what comes of it is dropped, and the stream is reset a little later.
     private func refuse(_ context: ChannelHandlerContext) {
         isRefused = true
-        inputDeadline = nil
         var headers: HPACKHeaders =
             hasAnswered ? [:] : [":status": "200", "content-type": "application/grpc"]
         headers.add(name: "grpc-status", value: "8")
@@ -81,10 +82,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
             value: "a message of \(progress.longest) bytes is over the limit, \(messageBytesMax)"
         )
         let trailers = HTTP2Frame.FramePayload.headers(.init(headers: headers, endStream: true))
-        let channel = context.channel
-        context.writeAndFlush(wrapOutboundOut(trailers)).assumeIsolated().whenComplete { _ in
-            channel.close(promise: nil)
-        }
+        context.writeAndFlush(wrapOutboundOut(trailers), promise: nil)
+        // Not at once: a reset would overtake the status at a client that is still sending.
+        inputDeadline = .now() + Self.refusalGrace
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
