@@ -35,12 +35,15 @@ package final class GRPCListener: Sendable {
         executor = LoopExecutor(loop)
         stopDeadline = settings.stopDeadline
         gate = ConnectionGate(settings, metrics, logger)
+        let sweeper = StreamSweeper()
+        sweeper.start(on: loop)
         let factory = LoopListenerFactory(
             loop: loop,
             host: host,
             port: port,
             settings: settings,
             gate: gate,
+            sweeper: sweeper,
             logger: logger,
             onListening: onListening
         )
@@ -51,7 +54,7 @@ package final class GRPCListener: Sendable {
         server = GRPCServer(
             transport: HTTP2ServerTransport.Custom(
                 listenerFactory: factory,
-                config: Self.config(settings, messageBytesMax: bytesMax, on: loop)
+                config: Self.config(settings, messageBytesMax: bytesMax, sweeper)
             ),
             services: [edge, HealthService(edge), ReflectionService(edge)]
         )
@@ -76,7 +79,7 @@ package final class GRPCListener: Sendable {
     private static func config(
         _ settings: GRPCSettings,
         messageBytesMax: Int,
-        on loop: any EventLoop
+        _ sweeper: StreamSweeper
     ) -> HTTP2ServerTransport.Custom<LoopListenerFactory>.Config {
         var config = HTTP2ServerTransport.Custom<LoopListenerFactory>.Config.defaults
         config.rpc.maxRequestPayloadSize = messageBytesMax
@@ -89,8 +92,6 @@ package final class GRPCListener: Sendable {
         config.connection.keepalive.timeout = settings.keepaliveTimeout
         config.connection.keepalive.clientBehavior.allowWithoutCalls = true
         config.connection.keepalive.clientBehavior.minPingIntervalWithoutCalls = .seconds(10)
-        let sweeper = StreamSweeper()
-        sweeper.start(on: loop)
         config.channelDebuggingCallbacks.onAcceptHTTP2Stream = { channel in
             channel.eventLoop.makeCompletedFuture {
                 try channel.pipeline.syncOperations.addHandler(
@@ -110,6 +111,7 @@ struct LoopListenerFactory: HTTP2ServerTransport.ListenerFactory {
     let port: Int
     let settings: GRPCSettings
     let gate: ConnectionGate
+    let sweeper: StreamSweeper
     let logger: Logger
     let onListening: @Sendable (NIOCore.SocketAddress) -> Void
 
@@ -143,6 +145,7 @@ struct LoopListenerFactory: HTTP2ServerTransport.ListenerFactory {
     ) -> EventLoopFuture<HTTP2ServerTransport.ConnectionConfigurator.ConnectionChannel> {
         gate.admit(channel)
         do {
+            try channel.pipeline.syncOperations.addHandler(ConnectionWatch(sweeper, settings))
             try settings.secure?(channel)
         } catch {
             channel.close(promise: nil)

@@ -12,6 +12,8 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
     typealias OutboundIn = HTTP2Frame.FramePayload
     typealias OutboundOut = HTTP2Frame.FramePayload
 
+    private static let refusalGrace = TimeAmount.seconds(2)
+
     private let sweeper: StreamSweeper
     private let settings: GRPCSettings
     private let messageBytesMax: Int
@@ -32,11 +34,11 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        sweeper.add(self)
+        sweeper.add(self, of: context.channel.parent)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
-        sweeper.remove(self)
+        sweeper.remove(self, of: context.channel.parent)
         self.context = nil
     }
 
@@ -69,10 +71,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
-    /// Says that the message is too long, and resets the stream.
+    /// Says that the message is too long; what comes of it is dropped, and the stream is reset a little later.
     private func refuse(_ context: ChannelHandlerContext) {
         isRefused = true
-        inputDeadline = nil
         var headers: HPACKHeaders =
             hasAnswered ? [:] : [":status": "200", "content-type": "application/grpc"]
         headers.add(name: "grpc-status", value: "8")
@@ -81,10 +82,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
             value: "a message of \(progress.longest) bytes is over the limit, \(messageBytesMax)"
         )
         let trailers = HTTP2Frame.FramePayload.headers(.init(headers: headers, endStream: true))
-        let channel = context.channel
-        context.writeAndFlush(wrapOutboundOut(trailers)).assumeIsolated().whenComplete { _ in
-            channel.close(promise: nil)
-        }
+        context.writeAndFlush(wrapOutboundOut(trailers), promise: nil)
+        // Not at once: a reset would overtake the status at a client that is still sending.
+        inputDeadline = .now() + Self.refusalGrace
     }
 
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
@@ -136,15 +136,27 @@ struct MessageProgress {
     }
 }
 
-/// Looks at the calls of one event loop once a second.
+/// Looks at the calls and the connections of one event loop once a second.
 ///
 /// SENDABLE: touched on that loop only.
 final class StreamSweeper: @unchecked Sendable {
     private var watches: [ObjectIdentifier: StreamWatch] = [:]
+    /// By their channels.
+    private var connections: [ObjectIdentifier: ConnectionWatch] = [:]
 
-    func add(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = watch }
+    func add(_ watch: StreamWatch, of connection: (any Channel)?) {
+        watches[ObjectIdentifier(watch)] = watch
+        if let connection { connections[ObjectIdentifier(connection)]?.calls += 1 }
+    }
 
-    func remove(_ watch: StreamWatch) { watches[ObjectIdentifier(watch)] = nil }
+    func remove(_ watch: StreamWatch, of connection: (any Channel)?) {
+        watches[ObjectIdentifier(watch)] = nil
+        if let connection { connections[ObjectIdentifier(connection)]?.calls -= 1 }
+    }
+
+    func add(_ watch: ConnectionWatch, of channel: any Channel) { connections[ObjectIdentifier(channel)] = watch }
+
+    func removeConnection(of channel: any Channel) { connections[ObjectIdentifier(channel)] = nil }
 
     /// Begins; ends with the loop.
     func start(on loop: any EventLoop) {
@@ -153,6 +165,7 @@ final class StreamSweeper: @unchecked Sendable {
             let now = NIODeadline.now()
             // A copy: who is ended takes itself out.
             for watch in Array(watches.values) { watch.look(now) }
+            for connection in Array(connections.values) { connection.look(now) }
         }
     }
 }
