@@ -27,13 +27,13 @@ extension EndToEnd {
                 for node in cluster.nodes {
                     let lines = [
                         "GET app/secret", "MGET spy/a app/secret", "MSET spy/a 1 app/secret 2",
-                        "RENAME app/secret spy/b",
-                        "COPY app/secret spy/b", "STRLEN app/secret", "EXISTS app/secret", "TTL app/secret",
+                        "RENAME app/{s} spy/{s}",
+                        "COPY app/{s} spy/{s}", "STRLEN app/secret", "EXISTS app/secret", "TTL app/secret",
                         "TYPE app/secret",
                         "GETEX app/secret", "DEL spy/a app/secret", "TOUCH app/secret", "SET app/secret x GET",
                         "OBJECT ENCODING app/secret", "MEMORY USAGE app/secret", "WATCH app/secret",
                         "FLUSHALL", "DBSIZE", "CONFIG GET *", "CONFIG SET maxclients 1", "SLOWLOG GET", "CLIENT LIST",
-                        "CLIENT KILL ID 1", "KV.SESSION DO 1 1 1 GET app/secret",
+                        "CLIENT KILL ID 1", "KV.SESSION DO 1 1 1 SET app/secret x",
                     ]
                     let answers = try session(cluster, node.id, "spy", lines)
                     #expect(answers.count == lines.count, "\(answers)")
@@ -45,7 +45,7 @@ extension EndToEnd {
                         #expect(!answer.contains("hidden"), "node \(node.id), \(line)")
                     }
                     // What shows keys shows the user's own.
-                    for line in ["KEYS *", "SCAN 0 COUNT 1000", "RANDOMKEY", "CLUSTER GETKEYSINSLOT 15734 100"] {
+                    for line in ["KEYS *", "SCAN 0 COUNT 1000", "RANDOMKEY", "CLUSTER GETKEYSINSLOT 5319 100"] {
                         let answer = try session(cluster, node.id, "spy", [line]).joined(separator: "\n")
                         #expect(!answer.contains("app/"), "node \(node.id), \(line): \(answer)")
                     }
@@ -54,10 +54,10 @@ extension EndToEnd {
                         cluster,
                         node.id,
                         "spy",
-                        ["MULTI", "SET {spy/x}y 1", "GET app/secret", "EXEC", "EXISTS spy/y"]
+                        ["MULTI", "SET spy/{q} 1", "GET app/{q}", "EXEC", "EXISTS spy/{q}"]
                     )
                     #expect(transaction.contains { $0.hasPrefix("NOPERM") }, "\(transaction)")
-                    #expect(transaction.contains { $0.hasPrefix("EXECABORT") }, "\(transaction)")
+                    #expect(transaction.last == "0", "\(transaction)")
 
                     let curl = { (arguments: [String], path: String) in
                         try cluster.page(node.id, ["-u", "spy:spy-password"] + arguments, path)
