@@ -200,9 +200,13 @@ extension EndToEnd {
         @Test func `a probe hands leadership over with the credentials that it is given`() throws {
             try SecureCluster.run { cluster in
                 let config = ["--config", cluster.folder.file("n1.yaml").path, "--probe", "hand-over"]
-                let nobody = try Command.run(Programs.kvnode, config)
+                let wrong = cluster.folder.file("wrong")
+                try Data("admin:not-the-password\n".utf8).write(to: wrong)
+                let nobody = try Command.run(Programs.kvnode, config + ["--probe-credentials", wrong.path])
                 #expect(nobody.code == 1 && nobody.errors.contains("401"), "\(nobody.everything)")
-                let file = cluster.folder.file("certs/administrator").path
+                // The file of the first administrator is what it takes by itself.
+                let first = try Command.run(Programs.kvnode, config)
+                #expect(first.code == 0, "\(first.everything)")
                 let known = try Command.run(Programs.kvnode, config + ["--probe-credentials", file])
                 #expect(known.code == 0, "\(known.everything)")
             }
