@@ -116,7 +116,7 @@ let modules: [Module] = [
     Module("CEpoll"),
     Module("KVBase", .library, ["CCRC32C"] + (sanitizesThreads ? ["CMutexEvents"] : [])),
     Module("KVEnvironment", .library, ["KVBase"]),
-    Module("KVPosix", .library, ["KVBase", "KVEnvironment", "KVService", "CLibCrypt"]),
+    Module("KVPosix", .library, ["KVBase", "KVEnvironment", "KVService", "CLibCrypt", "CMemory"]),
     Module("KVLog", .library, ["KVBase", "KVEnvironment"]),
     Module("KVStorage", .library, ["KVBase", "KVEnvironment", "KVLog", "CLibZstd", "CMemory"], collections),
     Module("KVRaft", .library, ["KVBase"], collections),
@@ -173,6 +173,7 @@ let modules: [Module] = [
             ("GRPCCore", "grpc-swift-2"), ("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
             ("GRPCProtobuf", "grpc-swift-protobuf"), ("SwiftProtobuf", "swift-protobuf"),
             ("NIOHTTP2", "swift-nio-http2"),
+            ("NIOHPACK", "swift-nio-http2"),
         ]
     ),
     Module(

@@ -72,6 +72,9 @@ package protocol File: AnyObject, Sendable {
     ///
     /// The file may grow to that size, with zeros.
     func reserve(_ bytes: UInt64) throws(FileError)
+    /// Has what was written in `range` begin its way to the disk, so that a later `synchronize` finds less to do; nothing is
+    /// durable by it.
+    func startWriteback(_ range: Range<UInt64>)
     /// Asks that writes go straight to the disk and leave no copy in the system's cache: right for what is synced after each
     /// write, by one owner, each where the last ended, and hardly ever read.
     ///
@@ -83,6 +86,8 @@ package protocol File: AnyObject, Sendable {
 }
 
 extension File {
+    /// A hint that need not be taken.
+    package func startWriteback(_ range: Range<UInt64>) {}
     /// Nothing: there is no cache to go around.
     package func bypassCache() {}
 }

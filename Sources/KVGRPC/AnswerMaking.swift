@@ -61,7 +61,7 @@ extension Kv_V1_ExpireResponse {
     init(_ reply: borrowing Reply) throws(GRPCFailure) {
         self.init()
         try reply.expectNoFailure()
-        existed = reply.outcome == .number && reply.integer == 1
+        existed = reply.outcome == .number
         version = reply.version
     }
 }

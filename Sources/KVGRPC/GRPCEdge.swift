@@ -110,7 +110,9 @@ final class GRPCEdge: Sendable {
         return try await wait(for: sink, call)
     }
 
-    /// The answer, or the client's deadline. A call whose client went away is answered all the same: what was submitted ends in
+    /// The answer, or the client's deadline.
+    ///
+    /// A call whose client went away is answered all the same: what was submitted ends in
     /// bounded time.
     func wait<Answer: Sendable>(
         for sink: AnswerSink<Answer>,

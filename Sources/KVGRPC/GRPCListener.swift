@@ -83,6 +83,8 @@ package final class GRPCListener: Sendable {
         config.http2.maxConcurrentStreams = settings.streamsMax
         config.http2.targetWindowSize = settings.windowBytes
         config.connection.maxIdleTime = settings.idleTimeout
+        // A connection that is to end and does not answer ends by this.
+        config.connection.maxGraceTime = settings.stopDeadline
         config.connection.keepalive.time = settings.keepaliveInterval
         config.connection.keepalive.timeout = settings.keepaliveTimeout
         config.connection.keepalive.clientBehavior.allowWithoutCalls = true
@@ -91,7 +93,10 @@ package final class GRPCListener: Sendable {
         sweeper.start(on: loop)
         config.channelDebuggingCallbacks.onAcceptHTTP2Stream = { channel in
             channel.eventLoop.makeCompletedFuture {
-                try channel.pipeline.syncOperations.addHandler(StreamWatch(sweeper, settings), position: .first)
+                try channel.pipeline.syncOperations.addHandler(
+                    StreamWatch(sweeper, settings, messageBytesMax: messageBytesMax),
+                    position: .first
+                )
             }
         }
         return config

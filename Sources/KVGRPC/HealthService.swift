@@ -3,7 +3,9 @@ import KVService
 import NIOCore
 import Synchronization
 
-/// grpc.health.v1: whether this node serves. Everybody may ask, as with `/readyz`.
+/// grpc.health.v1: whether this node serves.
+///
+/// Everybody may ask, as with `/readyz`.
 ///
 /// However many ask, the node is asked at most some times a second.
 final class HealthService: Grpc_Health_V1_Health.ServiceProtocol {

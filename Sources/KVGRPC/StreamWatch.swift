@@ -1,7 +1,9 @@
 import NIOCore
+import NIOHPACK
 import NIOHTTP2
 
-/// Ends a call whose client is slow: the rest of a message does not come, or an answer is not read.
+/// Ends a call whose client is slow: the rest of a message does not come, or an answer is not read; and one that announces a message
+/// over the limit, with a status that says so, before the message is read.
 ///
 /// No timers of its own: `StreamSweeper` looks at all calls of a loop now and then. On its channel's event loop only.
 final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
@@ -12,6 +14,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
 
     private let sweeper: StreamSweeper
     private let settings: GRPCSettings
+    private let messageBytesMax: Int
+    private var hasAnswered = false
+    private var isRefused = false
     private var progress = MessageProgress()
     /// When what the client owes is due.
     private var inputDeadline: NIODeadline?
@@ -19,8 +24,9 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
     private var outputDeadline: NIODeadline?
     private var context: ChannelHandlerContext?
 
-    init(_ sweeper: StreamSweeper, _ settings: GRPCSettings) {
+    init(_ sweeper: StreamSweeper, _ settings: GRPCSettings, messageBytesMax: Int) {
         self.sweeper = sweeper
+        self.messageBytesMax = messageBytesMax
         self.settings = settings
     }
 
@@ -43,6 +49,7 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !isRefused else { return }
         switch unwrapInboundIn(data) {
         case .headers(let headers):
             let path = headers.headers.first(name: ":path") ?? ""
@@ -51,6 +58,7 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
             if headers.endStream { inputDeadline = nil }
         case .data(let data):
             if case .byteBuffer(let bytes) = data.data { progress.take(bytes.readableBytesView) }
+            if progress.longest > messageBytesMax { return refuse(context) }
             if data.endStream || !progress.isInside {
                 inputDeadline = nil
             } else if inputDeadline == nil {
@@ -61,7 +69,30 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
+    /// Says that the message is too long, and resets the stream.
+    private func refuse(_ context: ChannelHandlerContext) {
+        isRefused = true
+        inputDeadline = nil
+        var headers: HPACKHeaders =
+            hasAnswered ? [:] : [":status": "200", "content-type": "application/grpc"]
+        headers.add(name: "grpc-status", value: "8")
+        headers.add(
+            name: "grpc-message",
+            value: "a message of \(progress.longest) bytes is over the limit, \(messageBytesMax)"
+        )
+        let trailers = HTTP2Frame.FramePayload.headers(.init(headers: headers, endStream: true))
+        let channel = context.channel
+        context.writeAndFlush(wrapOutboundOut(trailers)).assumeIsolated().whenComplete { _ in
+            channel.close(promise: nil)
+        }
+    }
+
     func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        if isRefused {
+            promise?.fail(ChannelError.ioOnClosedChannel)
+            return
+        }
+        hasAnswered = true
         let written = promise ?? context.eventLoop.makePromise()
         unread += 1
         if unread == 1 { outputDeadline = .now() + settings.writeTimeout.amount }
@@ -78,6 +109,8 @@ struct MessageProgress {
     private var header: UInt64 = 0
     private var headerCount = 0
     private var left = 0
+    /// The greatest length that was announced.
+    private(set) var longest = 0
 
     /// Whether a message has begun and is not whole.
     var isInside: Bool { headerCount > 0 }
@@ -89,7 +122,10 @@ struct MessageProgress {
                 guard let byte = rest.popFirst() else { return }
                 header = header << 8 | UInt64(byte)
                 headerCount += 1
-                if headerCount == 5 { left = Int(header & 0xffff_ffff) }
+                if headerCount == 5 {
+                    left = Int(header & 0xffff_ffff)
+                    longest = max(longest, left)
+                }
             } else {
                 let taken = min(left, rest.count)
                 rest = rest.dropFirst(taken)

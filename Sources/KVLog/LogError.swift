@@ -105,6 +105,10 @@ package enum LogDamage: Equatable, Sendable, CustomStringConvertible {
     case disconnected(expected: UInt64, found: UInt64)
     /// A record is well framed but does not say what its owner writes.
     case badRecord
+    /// The log ends before an entry that was in it, by the word of its owner's other files.
+    case missingEntries(group: UInt32, last: UInt64, expected: UInt64)
+    /// An entry is of another term than the one that was there, by the word of its owner's other files.
+    case otherTerm(group: UInt32, index: UInt64, expected: UInt64, found: UInt64)
 
     /// One phrase for a person.
     package var description: String {
@@ -116,6 +120,10 @@ package enum LogDamage: Equatable, Sendable, CustomStringConvertible {
         case .recordCount(let expected, let found): "\(found) records of \(expected)"
         case .disconnected(let expected, let found): "begins at position \(found) instead of \(expected)"
         case .badRecord: "a record that its owner never writes"
+        case .missingEntries(let group, let last, let expected):
+            "the log of group \(group) ends at entry \(last), and entry \(expected) was in it: acknowledged entries are lost"
+        case .otherTerm(let group, let index, let expected, let found):
+            "entry \(index) of group \(group) is of term \(found), and was of term \(expected)"
         }
     }
 }

@@ -15,6 +15,7 @@ package final class SegmentPreparer: Sendable {
 
     private struct State {
         var ready: (any File)?
+        var isReadyFilled = false
         var isUnderWay = false
         var failure: FileError?
         var madeCount = 0
@@ -62,12 +63,12 @@ package final class SegmentPreparer: Sendable {
         pool.submit { [self] in make(number, isFilled) }
     }
 
-    /// Gives the ready file away, under a temporary name; nil where none is ready.
-    package func take() -> (any File)? {
+    /// Gives the ready file away, under a temporary name, and whether it is filled; nil where none is ready.
+    package func take() -> (file: any File, isFilled: Bool)? {
         state.withLock { state in
-            let file = state.ready
+            guard let file = state.ready else { return nil }
             state.ready = nil
-            return file
+            return (file, state.isReadyFilled)
         }
     }
 
@@ -93,6 +94,7 @@ package final class SegmentPreparer: Sendable {
                 state.isUnderWay = false
                 state.failure = nil
                 if !state.isStopped { state.ready = file }
+                state.isReadyFilled = isFilled
                 return !state.isStopped
             }
             // Stopped meanwhile: what is left is removed when the log is opened again.

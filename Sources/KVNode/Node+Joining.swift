@@ -104,7 +104,7 @@ extension Node {
             node: settings.node,
             incarnation: identity?.incarnation ?? Incarnation(0),
             protocolRange: PeerProtocol.supported,
-            featureLevel: PeerProtocol.featureLevel,
+            featureLevel: settings.featureLevel,
             addresses: settings.addresses,
             isBlank: true
         )

@@ -120,7 +120,7 @@ extension Node {
     /// The order to raise the feature level, where all members are connected and support more.
     private func risenLevel() -> ControllerCommand? {
         var levels = connected.mapValues(\.featureLevel)
-        levels[settings.node] = PeerProtocol.featureLevel
+        levels[settings.node] = settings.featureLevel
         return controller.state.rise(supported: levels)
     }
 

@@ -5,6 +5,7 @@ import KVRaft
 import KVReplication
 import KVSharding
 import KVStorage
+import KVTelemetry
 package import Logging
 
 /// What a node is made of once its data directory is open.
@@ -73,6 +74,8 @@ private struct NodeOpener {
     let log: Logger
 
     private var fileSystem: any FileSystem { environment.fileSystem }
+    /// The first entry that may be the one that the planted bug loses.
+    private static let lostEntry: LogIndex = 100
     private static let groupIDs = [GroupID.controller, GroupID(1)]
 
     func open() throws -> NodeParts {
@@ -151,15 +154,18 @@ private struct NodeOpener {
                 controller = made
                 machine = made
             } else {
-                machine = ShardGroupMachine(tablets, readers: environment.readers, home: environment.home)
+                let shards = ShardGroupMachine(tablets, readers: environment.readers, home: environment.home)
+                shards.losesEntry = settings.plantedBugs.contains(.losesAnEntry) ? Self.lostEntry : 0
+                shards.dropsSessions = settings.plantedBugs.contains(.snapshotDropsSessions)
+                machine = shards
             }
             groups.append(try openGroup(id, store, machine, opener, nodeLog, recovered))
         }
         guard let controller else { throw NodeError("group 0 is missing") }
-        guard controller.state.featureLevel <= PeerProtocol.featureLevel else {
+        guard controller.state.featureLevel <= settings.featureLevel else {
             throw NodeError(
                 "data directory \(directory) is of a cluster that uses feature level \(controller.state.featureLevel), this version"
-                    + " supports \(PeerProtocol.featureLevel): run a newer version"
+                    + " supports \(settings.featureLevel): run a newer version"
             )
         }
         return NodeParts(
@@ -277,9 +283,12 @@ private struct NodeOpener {
         bytes.append(littleEndian: identity.logCluster.low)
         bytes.append(littleEndian: identity.node.rawValue)
         bytes.append(littleEndian: identity.incarnation.rawValue)
-        let cuts = stores.mapValues { LogCut(index: $0.state.cutIndex, term: $0.state.cutTerm) }
-        // A log that ends before a group's cut has lost nothing: what the cut covers is in the tablets, and was dropped or never came
-        // (a snapshot). What is lost past it shows as damage of the log, or as a tablet that is ahead of it.
+        let cuts = stores.mapValues { store in
+            ManifestCut(
+                LogCut(index: store.state.cutIndex, term: store.state.cutTerm),
+                isInstalled: store.state.installedIndex == store.state.cutIndex
+            )
+        }
         return try NodeLog.open(
             fileSystem,
             directory: settings.logDirectory ?? settings.dataDirectory + "/log",
@@ -295,10 +304,22 @@ private struct NodeOpener {
     // MARK: Tablets
 
     private func tabletOpener(_ id: GroupID, _ shared: SharedResources, _ reporter: FlushReporter) -> TabletOpener {
-        let (settings, environment) = (settings.tablet, environment)
-        return { directory in
-            try Tablet.open(settings.options(directory, environment, shared) { _ in reporter.flushed(id) })
+        { [self] directory in try Tablet.open(options(directory, id, shared, reporter)) }
+    }
+
+    private func options(
+        _ directory: String,
+        _ id: GroupID,
+        _ shared: SharedResources,
+        _ reporter: FlushReporter
+    ) -> TabletOptions {
+        var options = settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) }
+        options.onStateChange = { [log] state in
+            let place: Logger.Metadata = .keys([.group: "\(id)", .path: directory])
+            guard let problem = state.problem else { return log.notice("tablet is well again", metadata: place) }
+            log.error("tablet has a problem", metadata: place.merging(.keys([.error: problem])) { $1 })
         }
+        return options
     }
 
     /// A tablet that the manifest names exists, unless the node stopped while it was being set up.
@@ -321,10 +342,7 @@ private struct NodeOpener {
         }
         var mark = TabletMark()
         mark.epoch = name.epoch
-        return try Tablet.create(
-            settings.tablet.options(directory, environment, shared) { _ in reporter.flushed(id) },
-            mark: mark
-        )
+        return try Tablet.create(options(directory, id, shared, reporter), mark: mark)
     }
 
     // MARK: Cores
@@ -381,7 +399,7 @@ private struct NodeOpener {
             evictedThrough: tail.evictedThrough,
             evictedConfigurations: tail.configurations,
             entries: Array(tail.entries),
-            applied: cut.index,
+            applied: settings.plantedBugs.contains(.appliedIndexApart) ? hard.commit : cut.index,
             lastTime: tail.lastTime
         )
         let core = try RaftCore(raftSettings(id), restored: restored, seed: environment.randomness.next())

@@ -10,7 +10,7 @@ extension Node: PeerReceiver {
             node: identity.node,
             incarnation: identity.incarnation,
             protocolRange: PeerProtocol.supported,
-            featureLevel: PeerProtocol.featureLevel,
+            featureLevel: settings.featureLevel,
             addresses: settings.addresses,
             isBlank: !isFormed
         )

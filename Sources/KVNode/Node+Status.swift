@@ -61,7 +61,9 @@ extension Node {
     /// Home scheduler.
     package var isReady: Bool {
         isFormed && !isStopping
-            && sortedGroups.allSatisfy { $0.stopReason == nil && ($0.isLeader || $0.leaderNode != nil) }
+            && sortedGroups.allSatisfy {
+                $0.stopReason == nil && $0.quarantine == nil && ($0.isLeader || $0.leaderNode != nil)
+            }
     }
 
     /// What an operator should look at.
@@ -122,6 +124,20 @@ extension Node {
     package var reigns: [(group: GroupID, term: Term)] {
         sortedGroups.filter(\.isLeader).map { ($0.id, $0.term) }
     }
+
+    /// Groups whose state here is void until a snapshot took its place, and why.
+    package var quarantines: [(group: GroupID, reason: String)] {
+        sortedGroups.compactMap { group in group.quarantine.map { (group.id, $0) } }
+    }
+
+    /// The feature level that the cluster uses.
+    package var clusterFeatureLevel: UInt32 { controller.state.featureLevel }
+
+    /// How often leadership was given away since the own disk did not follow.
+    package var stepsAway: Int { sortedGroups.reduce(0) { $0 + Int($1.stepsAway) } }
+
+    /// How many replicas were rebuilt since the process started.
+    package var rebuilds: Int { sortedGroups.reduce(0) { $0 + Int($1.rebuilds) } }
 
     /// The applied index of each group, in the order of ids.
     package var appliedIndexes: [LogIndex] { sortedGroups.map(\.appliedIndex) }

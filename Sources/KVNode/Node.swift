@@ -164,6 +164,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
                 dropped: { [weak self] in self?.logDropped() }
             )
         )
+        for group in sortedGroups { group.resumeQuarantine() }
         syncPeers()
         snapshots.onAbandoned = { [weak self] group, node, reason in
             self?.alarms["snapshot-\(group)-\(node)"] = reason.map {
@@ -285,6 +286,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private func close(_ completion: @escaping @Sendable () -> Void) {
         isClosing = true
         ticker?.cancel()
+        for group in sortedGroups { group.logCommit() }
+        host.submitWork()
         for group in sortedGroups { group.stop("the node is stopping") }
         host.log.close { [self] error in
             if let error { log.error("the log was not closed cleanly", metadata: ["error": "\(error)"]) }
@@ -333,6 +336,22 @@ extension Node: GroupObserver {
         log.critical("group stopped", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
     }
 
+    package func groupQuarantined(_ group: GroupReplica, reason: String) {
+        guard !isStopping, !isRemoved else { return }
+        log.error("replica quarantined", metadata: ["group": "\(group.id)", "reason": "\(reason)"])
+    }
+
+    package func groupRebuilt(_ group: GroupReplica) {
+        log.notice("replica rebuilt", metadata: ["group": "\(group.id)", "index": "\(group.appliedIndex)"])
+    }
+
+    package func groupStepsAway(_ group: GroupReplica, to node: NodeID) {
+        log.warning(
+            "leadership is handed over: the log's disk does not follow",
+            metadata: ["group": "\(group.id)", "to": "\(node)"]
+        )
+    }
+
     package func snapshotNeeded(_ group: GroupReplica, _ request: SnapshotRequest) {
         log.info("sending a snapshot", metadata: ["group": "\(group.id)", "replica": "\(request.replica)"])
         snapshots.send(group, request)
@@ -365,7 +384,7 @@ extension Node {
         let replicas = Dictionary(uniqueKeysWithValues: settings.members.map { (ReplicaID($0.id.rawValue), $0.id) })
         let plan = ControllerCommand.Plan(
             cluster: identity.cluster,
-            featureLevel: PeerProtocol.featureLevel,
+            featureLevel: settings.featureLevel,
             nodes: Dictionary(uniqueKeysWithValues: settings.members.map { ($0.id, ["peer": $0.peerAddress]) }),
             groups: [.controller: replicas, GroupID(1): replicas],
             shardMap: shardMap

@@ -4,6 +4,8 @@ package enum NodeAlarm: String, Sendable, CaseIterable {
     case notFormed = "not_formed"
     /// A group cannot go on here.
     case groupStopped = "group_stopped"
+    /// A replica's state is void and is fetched anew, here or on another node.
+    case replicaQuarantined = "replica_quarantined"
     /// The log's disk has no room: writes are refused.
     case logDiskFull = "log_disk_full"
     /// A tablet cannot flush, or its bytes are damaged.
@@ -73,6 +75,14 @@ extension Node {
             found.append((.logDiskFull, "the log's disk is full: writes are refused until there is room"))
         }
         for group in sortedGroups {
+            if let reason = group.quarantine {
+                found.append((.replicaQuarantined, "group \(group.id) is rebuilt on this node: \(reason)"))
+            }
+            for node in group.differingNodes {
+                let text =
+                    "group \(group.id) on node \(node) holds another state than the majority, or than this leader"
+                found.append((.replicaQuarantined, text))
+            }
             for hosted in group.tablets {
                 guard let problem = hosted.tablet.problem else { continue }
                 found.append((.tabletFailing, "group \(group.id) shard \(hosted.shard): \(problem)"))

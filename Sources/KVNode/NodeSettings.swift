@@ -60,6 +60,8 @@ package struct NodeSettings: Sendable {
     package var plantedBugs: PlantedNodeBugs
     /// The program's version, for `status`.
     package var softwareVersion: String
+    /// The newest feature level that this node supports: that of the program, or less where a test stands for an older one.
+    package var featureLevel = PeerProtocol.featureLevel
     /// Whether clients must prove who they are, whatever group 0 says.
     package var demandsAuthentication: Bool
 
@@ -116,4 +118,10 @@ package struct PlantedNodeBugs: OptionSet, Sendable {
     package static let acknowledgeBeforeSync = PlantedNodeBugs(rawValue: 1 << 0)
     /// A voter that lost its data is taken back as if it had not.
     package static let wipedVoter = PlantedNodeBugs(rawValue: 1 << 1)
+    /// After a restart everything that is committed counts as applied, whatever the tablets hold.
+    package static let appliedIndexApart = PlantedNodeBugs(rawValue: 1 << 2)
+    /// An installed snapshot loses the rows of sessions.
+    package static let snapshotDropsSessions = PlantedNodeBugs(rawValue: 1 << 3)
+    /// One entry is not applied, and nobody is told.
+    package static let losesAnEntry = PlantedNodeBugs(rawValue: 1 << 4)
 }

@@ -56,8 +56,13 @@ package struct TabletSettings: Sendable {
 
 extension Tablet {
     /// What is wrong with it, in words; nil while all is well.
+    var problem: String? { state.problem }
+}
+
+extension TabletState {
+    /// What is wrong, in words; nil while all is well.
     var problem: String? {
-        switch state {
+        switch self {
         case .healthy: nil
         case .diskFull: "the disk is full: flushing waits for room"
         case .retrying(let error): "a background job failed and is retried: \(error)"

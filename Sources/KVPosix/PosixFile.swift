@@ -1,3 +1,4 @@
+import CMemory
 import Glibc
 import KVEnvironment
 import Synchronization
@@ -124,6 +125,13 @@ final class PosixFile: File {
             return errno == 0 ? 0 : -1
         }
         guard code == 0 else { throw FileError(.space, path: path) }
+    }
+
+    func startWriteback(_ range: Range<UInt64>) {
+        // A hint: on a file that was closed there is nothing to hasten.
+        do throws(FileError) { try begin(.write) } catch { return }
+        defer { end() }
+        kv_start_writeback(descriptor, Int64(range.lowerBound), Int64(range.upperBound - range.lowerBound))
     }
 
     func close() {

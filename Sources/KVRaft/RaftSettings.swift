@@ -74,4 +74,8 @@ package struct PlantedBugs: OptionSet, Sendable {
     package static let acknowledgeBeforeSync = PlantedBugs(rawValue: 1 << 5)
     /// A change that needs a joint step takes effect in one.
     package static let skipsJoint = PlantedBugs(rawValue: 1 << 6)
+    /// A leader serves reads without asking whether it still is one.
+    package static let readsWithoutRound = PlantedBugs(rawValue: 1 << 7)
+    /// A follower serves reads at what it applied, without asking its leader.
+    package static let followerReadsWithoutIndex = PlantedBugs(rawValue: 1 << 8)
 }

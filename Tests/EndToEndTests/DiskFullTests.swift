@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 
 extension EndToEnd {
@@ -96,6 +97,42 @@ extension EndToEnd {
             }
         }
 
+        @Test func `that many writers fill takes writes again when it grows, without a restart, and lost nothing`()
+            throws
+        {
+            try TestCluster.run(nodes: 1, settings: Self.settings, diskBytes: Self.diskBytes) { cluster in
+                let node = cluster.nodes[0]
+                let writers = (0..<8).map { Writer(port: node.resp, prefix: "w\($0)") }
+                // Each goes on until it was refused by name.
+                let areRefused = Poll.until(90) { writers.allSatisfy { $0.refusals > 0 } }
+                #expect(areRefused, "\(writers.map(\.last))")
+                #expect(try Self.alarms(node).contains("disk is full"))
+                let reader = try RESPConnection(port: node.resp, within: 30)
+                for writer in writers {
+                    for (key, bytes) in writer.acknowledged.prefix(20) {
+                        #expect(
+                            try reader.ask("GET", key) == .bulk(Writer.value(bytes)),
+                            "\(key) while the disk is full"
+                        )
+                    }
+                }
+                let before = writers.map(\.acknowledged.count)
+                try SmallDisk.grow(node.data, to: 4 * Self.diskBytes)
+                let areServed = Poll.until(60) {
+                    zip(writers, before).allSatisfy { $0.acknowledged.count > $1 + 10 }
+                }
+                #expect(areServed, "\(writers.map(\.last))")
+                for writer in writers { writer.stop() }
+                for writer in writers {
+                    #expect(writer.wrong.isEmpty, "\(writer.wrong.first ?? "")")
+                    for (key, bytes) in writer.acknowledged {
+                        #expect(try reader.ask("GET", key) == .bulk(Writer.value(bytes)), "\(key)")
+                    }
+                }
+                #expect(try HTTPExchange.send("GET", "/livez", port: node.http).status == 200)
+            }
+        }
+
         @Test func `of one follower leaves the cluster writing, and it catches up once there is room`() throws {
             try TestCluster.run(settings: Self.settings, diskBytes: Self.diskBytes) { cluster in
                 let leader = try #require(try cluster.leader())
@@ -131,6 +168,74 @@ extension EndToEnd {
                     try acknowledged.expect(RESPConnection(port: node.resp, within: 30), "node \(node.id)")
                 }
             }
+        }
+    }
+}
+
+/// A client that writes one new key after the other, until it is told to end.
+private final class Writer: Sendable {
+    private struct State {
+        var isStopped = false
+        /// The seed of each value that was acknowledged, by key.
+        var acknowledged: [String: Int] = [:]
+        var refusals = 0
+        var last = ""
+        var wrong: [String] = []
+    }
+
+    private let state = Mutex(State())
+    private let ended = DispatchSemaphore(value: 0)
+
+    init(port: Int, prefix: String) {
+        Thread.detachNewThread { self.run(port, prefix) }
+    }
+
+    var acknowledged: [String: Int] { state.withLock(\.acknowledged) }
+    /// How often a write was refused because the disk is full.
+    var refusals: Int { state.withLock(\.refusals) }
+    var last: String { state.withLock(\.last) }
+    /// Answers that no write may get.
+    var wrong: [String] { state.withLock(\.wrong) }
+
+    func stop() {
+        state.withLock { $0.isStopped = true }
+        ended.wait()
+    }
+
+    /// Eight kilobytes that cannot be compressed.
+    static func value(_ seed: Int) -> [UInt8] {
+        var state = UInt64(seed)
+        return (0..<(8 << 10)).map { _ in
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return UInt8(truncatingIfNeeded: state >> 56)
+        }
+    }
+
+    private func run(_ port: Int, _ prefix: String) {
+        defer { ended.signal() }
+        var number = 0
+        do {
+            let connection = try RESPConnection(port: port, within: 30)
+            while !state.withLock(\.isStopped) {
+                number += 1
+                let (key, seed) = ("\(prefix)-\(number)", number &* 31 &+ prefix.hashValue & 0xffff)
+                let answer = try connection.ask([Array("SET".utf8), Array(key.utf8), Self.value(seed)])
+                state.withLock { state in
+                    state.last = "\(answer)"
+                    switch answer {
+                    case .ok: state.acknowledged[key] = seed
+                    // Those that were under way at that moment may not know.
+                    case .error(let text) where text.hasPrefix("DISKFULL ") || text.hasPrefix("UNKNOWN "):
+                        state.refusals += 1
+                    case .error(let text) where text.hasPrefix("OVERLOADED ") || text.hasPrefix("TRYAGAIN "): break
+                    default: state.wrong.append("\(key): \(answer)")
+                    }
+                }
+                // One that is refused asks again a little later, as clients do.
+                if answer != .ok { usleep(20_000) }
+            }
+        } catch {
+            state.withLock { $0.wrong.append("\(error)") }
         }
     }
 }

@@ -59,7 +59,9 @@ final class FaultDriver: @unchecked Sendable {
     }
 
     private func strike() {
-        let kinds: [SimulationOptions.Faults] = [.partition, .crash, .clock, .pause, .slowDisk, .wipe].filter {
+        let kinds: [SimulationOptions.Faults] = [
+            .partition, .crash, .clock, .pause, .slowDisk, .wipe, .stuckDisk,
+        ].filter {
             options.faults.contains($0)
         }
         guard !kinds.isEmpty else { return }
@@ -70,6 +72,7 @@ final class FaultDriver: @unchecked Sendable {
         case .clock: changeClock(host)
         case .pause: pause(host)
         case .slowDisk: slowDisk(host)
+        case .stuckDisk: stickDisk(host)
         default: wipe(host)
         }
     }
@@ -142,6 +145,13 @@ final class FaultDriver: @unchecked Sendable {
         // A disk that is slow is often one that fails.
         guard options.faults.contains(.crash), randomness.chance(0.5) else { return }
         world.after(UInt64(randomness.below(Int(duration)))) { [self] in if !isStopped { crash(host) } }
+    }
+
+    /// Each write of the log takes seconds.
+    private func stickDisk(_ host: SimulatedCluster.Host) {
+        totals.stuckDisks += 1
+        host.logNanosecondsMax = 6_000_000_000
+        world.after(3_000_000_000) { host.logNanosecondsMax = 400_000 }
     }
 
     /// One host loses its data and comes back empty, then another goes down: the cluster may be unavailable, never wrong.

@@ -1,3 +1,4 @@
+import KVBase
 import KVNode
 import KVRaft
 
@@ -19,6 +20,14 @@ package enum PlantedBug: String, CaseIterable, Sendable {
     case stalePersistedAck = "stale-persisted-ack"
     /// A replacement takes effect at once, without the joint step.
     case skipsJoint = "skips-joint"
+    /// A leader serves reads without asking whether it still is one.
+    case readsWithoutRound = "reads-without-round"
+    /// After a restart everything that is committed counts as applied.
+    case appliedIndexApart = "applied-index-apart"
+    /// An installed snapshot loses the sessions.
+    case snapshotDropsSessions = "snapshot-drops-sessions"
+    /// One replica does not apply one entry.
+    case losesAnEntry = "loses-an-entry"
 
     /// Switches the bug on, and the faults that it takes to show.
     package func plant(in options: inout SimulationOptions) {
@@ -35,6 +44,12 @@ package enum PlantedBug: String, CaseIterable, Sendable {
             options.raftBugs.insert(.skipsJoint)
             options.faults.insert(.membership)
             options.operations = max(options.operations, 1_000)
+        case .readsWithoutRound: options.raftBugs.insert(.readsWithoutRound)
+        case .appliedIndexApart: options.bugs.insert(.appliedIndexApart)
+        case .snapshotDropsSessions: options.bugs.insert(.snapshotDropsSessions)
+        case .losesAnEntry:
+            options.bugs.insert(.losesAnEntry)
+            options.buggyNode = NodeID(2)
         case .stalePersistedAck: options.raftBugs.insert(.stalePersistedAckAccepted)
         }
     }

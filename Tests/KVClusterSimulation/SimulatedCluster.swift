@@ -49,7 +49,7 @@ final class SimulatedCluster: @unchecked Sendable {
     /// Sees every entry that a node applies.
     let onApply: (NodeID, GroupID, AppliedEntry) -> Void
     private let randomness: SeededRandomness
-    private let settings: [NodeID: NodeSettings]
+    private(set) var settings: [NodeID: NodeSettings]
 
     init(
         _ world: SimulatedWorld,
@@ -98,9 +98,12 @@ final class SimulatedCluster: @unchecked Sendable {
         settings.group.raftBugs = options.raftBugs
         settings.tablet.memtableBytes = 8 * 1024
         settings.blockCacheBytes = 256 * 1024
-        settings.plantedBugs = options.bugs
+        if options.buggyNode.map({ $0 == id }) ?? true { settings.plantedBugs = options.bugs }
         return settings
     }
+
+    /// From its next start on a host runs a program that supports this feature level.
+    func setFeatureLevel(_ level: UInt32, of host: Host) { settings[host.id]?.featureLevel = level }
 
     func host(_ id: NodeID) -> Host { hosts[Int(id.rawValue) - 1] }
 

@@ -65,7 +65,7 @@ final class SimulationRun: @unchecked Sendable {
             throw SimulationViolation(violation.invariant, violation.details + "\n" + faults.memberSummary)
         }
         try compareReplicas(cluster, except: faults.absentHosts)
-        try checkHistory()
+        if !options.expectsRebuild { try checkHistory() }
         return totals(cluster, faults)
     }
 
@@ -97,6 +97,12 @@ final class SimulationRun: @unchecked Sendable {
 
     private func noteLeaders(_ cluster: SimulatedCluster) {
         for host in cluster.live {
+            if !options.expectsRebuild, let found = host.node?.quarantines.first {
+                invariants.report(
+                    "replicas equal while they run",
+                    "node \(host.id), group \(found.group): \(found.reason)"
+                )
+            }
             for reign in host.node?.reigns ?? [] { invariants.leads(host.id, reign.group, reign.term) }
         }
     }
@@ -183,6 +189,8 @@ final class SimulationRun: @unchecked Sendable {
                 totals.flushes += Int(storage.flushes)
                 totals.logCuts += Int(storage.logCuts)
                 totals.snapshots += Int(storage.snapshotsInstalled)
+                totals.stepsAway += host.node?.stepsAway ?? 0
+                totals.rebuilds += host.node?.rebuilds ?? 0
             }
         }
         return totals

@@ -1,3 +1,4 @@
+package import KVBase
 package import KVNode
 package import KVRaft
 
@@ -31,7 +32,9 @@ package struct SimulationOptions: Sendable {
         package static let wipe = Faults(rawValue: 512)
         /// Members are added, removed and replaced, wiped ones too, and leadership is handed over.
         package static let membership = Faults(rawValue: 1024)
-        /// All but `wipe` and `membership`.
+        /// A node's log stands still for seconds.
+        package static let stuckDisk = Faults(rawValue: 2048)
+        /// All but `wipe`, `membership` and `stuckDisk`.
         package static let standard: Faults = [
             .loss, .duplication, .reordering, .partition, .crash, .clock, .pause, .damage, .slowDisk,
         ]
@@ -51,6 +54,11 @@ package struct SimulationOptions: Sendable {
     package var faults: Faults = .standard
     /// Bugs switched on, to see that they are found.
     package var bugs: PlantedNodeBugs = []
+    /// Only this node has `bugs`; nil for all.
+    package var buggyNode: NodeID?
+    /// A replica that differs from the others is to be found and rebuilt: no violation in itself, and what clients read from it
+    /// meanwhile is not judged.
+    package var expectsRebuild = false
     /// Bugs of the consensus core switched on.
     package var raftBugs: PlantedBugs = []
 
@@ -117,6 +125,12 @@ package struct SimulationTotals: Sendable {
     package var logCuts = 0
     /// Snapshots installed.
     package var snapshots = 0
+    /// Replicas whose state was void and that were rebuilt.
+    package var rebuilds = 0
+    /// Logs that stood still.
+    package var stuckDisks = 0
+    /// Leaderships given away since the own disk did not follow.
+    package var stepsAway = 0
     /// Entries applied on all nodes.
     package var applied = 0
 
@@ -152,6 +166,9 @@ package struct SimulationTotals: Sendable {
         flushes += other.flushes
         logCuts += other.logCuts
         snapshots += other.snapshots
+        rebuilds += other.rebuilds
+        stuckDisks += other.stuckDisks
+        stepsAway += other.stepsAway
         applied += other.applied
     }
 
@@ -173,6 +190,8 @@ package struct SimulationTotals: Sendable {
         need(.damage, damaged, "damaged entry")
         need(.slowDisk, slowDisks, "slow disk")
         need(.wipe, wipes, "wipe")
+        need(.stuckDisk, stuckDisks, "stuck disk")
+        need(.stuckDisk, stepsAway, "leader that steps away from its disk")
         need(.membership, memberChangesDone, "member change")
         need(.membership, transfers, "transfer")
         if elections == 0 { names.append("election") }
@@ -198,7 +217,8 @@ package struct SimulationTotals: Sendable {
             ("reordered", reordered), ("damaged", damaged), ("sectors torn", tornSectors),
             ("sectors lost", lostSectors),
             ("entries applied", applied), ("flushes", flushes), ("log cuts", logCuts),
-            ("snapshots installed", snapshots),
+            ("snapshots installed", snapshots), ("replicas rebuilt", rebuilds),
+            ("logs that stood still", stuckDisks), ("leaders that stepped away from their disk", stepsAway),
         ].map { "\($0.0): \($0.1)" }.joined(separator: "\n")
     }
 }

@@ -72,7 +72,7 @@ enum LogTargets {
             lane: world.makeScheduler("lane", in: domain),
             pool: world.makeWorkerPool("pool", in: domain),
             options: options,
-            cuts: [GroupID(1): LogCut(index: 3, term: 1)]
+            cuts: [GroupID(1): ManifestCut(LogCut(index: 3, term: 1), isInstalled: true)]
         )
         guard let (log, recovered) = opened else { return }
         for (group, found) in recovered.groups {

@@ -61,8 +61,8 @@ struct LogFailureTests {
         disk.faults.capacityBytes = 5000
         preparer.prepare()
         #expect(preparer.failure == nil && preparer.isReady)
-        let file = try #require(preparer.take())
-        #expect(try file.size() == 4096)
+        let (file, isFilled) = try #require(preparer.take())
+        #expect(try file.size() == 4096 && isFilled)
         #expect(preparer.take() == nil)
     }
 

@@ -138,3 +138,51 @@ struct LogRoundTripTests {
         }
     }
 }
+
+/// Zeros that are written just ahead of records, where syncs are small.
+struct LogFillingTests {
+    @Test(arguments: [CrashSurvival.loseAll, .keepAll, .random])
+    func `a crash leaves the synced records, and zeros behind them are its clean end`(_ survival: CrashSurvival) throws
+    {
+        let disk = SimulatedFileSystem(seed: 6)
+        var log = TestLog(disk: disk)
+        log.segmentBytes = 64 << 10
+        let (writer, _) = try log.open()
+        var expected: [TestRecord] = []
+        for number in 0..<60 {
+            let record = TestRecord(payload: bytes(200, number))
+            try writer.append(record.kind, record.payload)
+            try writer.sync()
+            expected.append(record)
+        }
+        // Zeros reach to the segment's end by now.
+        #expect(try disk.size("log/" + LogFormat.segmentName(1)) == log.segmentBytes)
+        #expect(writer.fileOffset < log.segmentBytes / 2)
+        disk.crash(survival)
+        let (contents, records) = try log.read()
+        #expect(records == expected)
+        #expect(contents.verdict.isClean, "\(contents.verdict)")
+    }
+
+    @Test func `a segment whose syncs are large is not filled, and closing cuts what was`() throws {
+        let disk = SimulatedFileSystem(seed: 7)
+        var log = TestLog(disk: disk)
+        log.segmentBytes = 256 << 10
+        let (large, _) = try log.open()
+        for number in 0..<20 {
+            try large.append(.batch, bytes(6_000, number))
+            try large.sync()
+        }
+        #expect(try disk.size("log/" + LogFormat.segmentName(1)) == large.fileOffset)
+        try large.close()
+        let (small, _) = try log.open()
+        for number in 0..<20 {
+            try small.append(.batch, bytes(60, number))
+            try small.sync()
+        }
+        #expect(try disk.size("log/" + LogFormat.segmentName(2)) == log.segmentBytes)
+        try small.close()
+        #expect(try disk.size("log/" + LogFormat.segmentName(2)) < 8_000)
+        #expect(try log.read().records.count == 40)
+    }
+}

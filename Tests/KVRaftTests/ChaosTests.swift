@@ -27,8 +27,13 @@ struct ChaosTests {
         "lost", "repeated", "reordered", "crashed", "restarted", "cut", "snapshots", "elections", "applied",
     ]
 
-    private static func run(_ seed: UInt64, changesMembership: Bool, _ counts: inout [String: Int]) throws {
-        var chaos = try Chaos(seed: seed, changesMembership: changesMembership)
+    private static func run(
+        _ seed: UInt64,
+        changesMembership: Bool,
+        isVaried: Bool = false,
+        _ counts: inout [String: Int]
+    ) throws {
+        var chaos = try Chaos(seed: seed, changesMembership: changesMembership, isVaried: isVaried)
         do {
             try chaos.run(steps: 2_000)
             try chaos.heal()
@@ -38,6 +43,14 @@ struct ChaosTests {
         counts.merge(chaos.counts) { $0 + $1 }
     }
 
+    @Test func `the same holds with other settings and replicas that fetch their state anew`() throws {
+        var counts: [String: Int] = [:]
+        for seed: UInt64 in 1...16 {
+            try Self.run(seed, changesMembership: seed % 3 == 0, isVaried: true, &counts)
+        }
+        #expect(counts["rebuilds", default: 0] > 5, "\(counts)")
+    }
+
     /// Each error that is planted on purpose is seen by these tests, from any of three starts.
     @Test(arguments: [
         ("applied ahead of the own log", PlantedBugs.appliedAheadOfOwnLog), ("vote not synced", .voteNotSynced),
@@ -45,6 +58,8 @@ struct ChaosTests {
         ("previous entry not checked", .skipPreviousEntryCheck),
         ("stale report of durability accepted", .stalePersistedAckAccepted),
         ("acknowledged before the sync", .acknowledgeBeforeSync),
+        ("a leader's reads without a round", .readsWithoutRound),
+        ("a follower's reads without the leader's index", .followerReadsWithoutIndex),
     ])
     func `a planted bug is found`(_ name: String, _ bug: PlantedBugs) throws {
         for start: UInt64 in [0, 10_000, 20_000] {
@@ -70,6 +85,9 @@ struct Chaos {
     private var generator: TestGenerator
     private let cluster: TestCluster
     private let changesMembership: Bool
+    private let isVaried: Bool
+    /// What all replicas decided so far, as a number.
+    var digest: UInt64 { cluster.hosts.reduce(0) { $0 &* 31 &+ $1.digest.value } }
     private var leaders: [Term: ReplicaID] = [:]
     private var firstCommits: [Term: LogIndex] = [:]
     private var committed: [Entry] = []
@@ -79,9 +97,11 @@ struct Chaos {
     private var proposals = 0
     private(set) var counts: [String: Int] = [:]
 
-    init(seed: UInt64, changesMembership: Bool, plantedBugs: PlantedBugs = []) throws {
+    /// A group; where it is varied, settings differ from seed to seed and replicas lose what they applied now and then.
+    init(seed: UInt64, changesMembership: Bool, plantedBugs: PlantedBugs = [], isVaried: Bool = false) throws {
         generator = TestGenerator(seed: seed)
         self.changesMembership = changesMembership
+        self.isVaried = isVaried
         let settings = TestCluster.settings {
             $0.tracesEvents = false
             $0.electionTicks = 6
@@ -92,6 +112,13 @@ struct Chaos {
             $0.preVotes = seed % 4 != 0 || changesMembership
             $0.checksQuorum = seed % 3 != 0 || changesMembership
             $0.plantedBugs = plantedBugs
+            guard isVaried else { return }
+            $0.tellsCommitAtTicks = seed % 2 == 0
+            $0.uncommittedBytesMax = seed % 5 == 0 ? 300 : $0.uncommittedBytesMax
+            $0.pendingReadsMax = seed % 7 == 0 ? 2 : $0.pendingReadsMax
+            $0.inflightBytesMax = seed % 3 == 1 ? 150 : $0.inflightBytesMax
+            $0.applyingBytesMax = seed % 3 == 2 ? 300 : $0.applyingBytesMax
+            $0.isLeaseEnabled = seed % 11 == 0
         }
         cluster = try TestCluster(3, settings: settings, isFounded: true)
         if changesMembership {
@@ -237,7 +264,12 @@ struct Chaos {
 
     private mutating func disturb(_ host: TestHost) {
         guard !host.isDown else { return }
-        switch Int.random(in: 0..<5, using: &generator) {
+        switch Int.random(in: 0..<(isVaried ? 7 : 5), using: &generator) {
+        case 5:
+            host.core.beginRebuild()
+            host.core.askForRebuild()
+            count("rebuilds")
+        case 6: host.core.askForRebuild()
         case 0: host.core.campaign()
         case 1: host.core.forgetLeader()
         case 2:
@@ -349,6 +381,8 @@ struct Chaos {
     mutating func heal() throws {
         cluster.cutOff = []
         for host in cluster.hosts {
+            // One that waits for a snapshot would lead nobody; as far as this test goes its state is what it was.
+            if host.core.isRebuilding, !host.isDown { try host.crash(keeping: host.writes.count) }
             if host.isDown { try host.restart(seed: generator.next(), evicting: 0) }
             host.writesAreImmediate = true
             try host.finishWrites(host.writes.count)

@@ -25,7 +25,7 @@ struct Layer {
         "CEpoll": Layer(),
         "KVBase": Layer(["CCRC32C"]),
         "KVEnvironment": Layer(["KVBase"]),
-        "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt"], foreign: ["Glibc"]),
+        "KVPosix": Layer(["KVBase", "KVEnvironment", "KVService", "CLibCrypt", "CMemory"], foreign: ["Glibc"]),
         "KVLog": Layer(["KVBase", "KVEnvironment"]),
         // Glibc: the mutex and condition of the commit queue.
         "KVStorage": Layer(
@@ -58,7 +58,7 @@ struct Layer {
         // FoundationEssentials: the bytes of messages.
         "KVGRPC": Layer(
             ["KVBase", "KVService", "KVTelemetry"],
-            foreign: nio.union(["NIOHTTP2", "Logging", "SwiftProtobuf", "FoundationEssentials"]).union(grpc)
+            foreign: nio.union(["NIOHTTP2", "NIOHPACK", "Logging", "SwiftProtobuf", "FoundationEssentials"]).union(grpc)
         ),
         // Glibc: `rename`, by which an import's journal is replaced whole. Dispatch: the queue that writes its outputs.
         "KVClient": Layer(

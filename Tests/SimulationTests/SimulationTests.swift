@@ -90,13 +90,41 @@ struct SimulationTests {
         }
     }
 
+    @Test func `a replica that differs from the others is found, named, rebuilt and equal again`() throws {
+        var options = SimulationOptions()
+        PlantedBug.losesAnEntry.plant(in: &options)
+        options.expectsRebuild = true
+        let totals = try Self.run(Self.firstNew..<(Self.firstNew + 12), options)
+        #expect(totals.rebuilds >= 10)
+    }
+
+    @Test
+    func `the feature level rises when the last node is newer, and an older program then refuses the data by name`()
+        throws
+    {
+        let outcome = try UpgradeRun.run(seed: 5)
+        #expect(outcome.levels == [1, 1, 2])
+        let refusal = try #require(outcome.refusal)
+        #expect(refusal.contains("uses feature level 2, this version supports 1: run a newer version"), "\(refusal)")
+    }
+
+    @Test func `a leader whose disk stands still hands leadership over`() throws {
+        var options = SimulationOptions()
+        options.faults = [.stuckDisk]
+        let totals = try Self.run(Self.firstNew..<(Self.firstNew + 15), options)
+        #expect(totals.missing(of: options.faults) == [])
+    }
+
     @Test func `a seed repeats exactly`() throws {
         let one = try Simulation.run(seed: 77)
         let two = try Simulation.run(seed: 77)
         #expect(one.table == two.table)
     }
 
-    @Test(arguments: [PlantedBug.acknowledgeBeforeSync, .appliedAheadOfOwnLog, .wipedVoter, .skipsJoint])
+    @Test(arguments: [
+        PlantedBug.acknowledgeBeforeSync, .appliedAheadOfOwnLog, .wipedVoter, .skipsJoint, .readsWithoutRound,
+        .appliedIndexApart, .snapshotDropsSessions, .losesAnEntry,
+    ])
     func `a planted bug is found`(bug: PlantedBug) throws {
         var options = SimulationOptions()
         bug.plant(in: &options)

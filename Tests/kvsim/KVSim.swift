@@ -31,6 +31,9 @@ struct KVSim: ParsableCommand {
     @Flag(help: "Also add, remove and replace members, and hand leadership over.")
     var membership = false
 
+    @Flag(help: "Also let logs stand still for seconds.")
+    var stuckDisk = false
+
     @Option(help: "Plant a bug and expect to find it: \(PlantedBug.allCases.map(\.rawValue).joined(separator: ", ")).")
     var bug: PlantedBug?
 
@@ -45,7 +48,9 @@ struct KVSim: ParsableCommand {
         guard operations > 0, seeds > 0 else { throw ValidationError("--operations and --seeds take 1 or more") }
     }
 
-    private var flags: String { (wipe ? " --wipe" : "") + (membership ? " --membership" : "") }
+    private var flags: String {
+        (wipe ? " --wipe" : "") + (membership ? " --membership" : "") + (stuckDisk ? " --stuck-disk" : "")
+    }
 
     func run() throws {
         var options = SimulationOptions()
@@ -54,6 +59,7 @@ struct KVSim: ParsableCommand {
         options.logsEvents = log
         if wipe { options.faults.insert(.wipe) }
         if membership { options.faults.insert(.membership) }
+        if stuckDisk { options.faults.insert(.stuckDisk) }
         bug?.plant(in: &options)
         var totals = SimulationTotals()
         for seed in first..<(first + seeds) {

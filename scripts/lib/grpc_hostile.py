@@ -153,7 +153,8 @@ def half_a_message_in_a_pipeline():
 def a_gigabyte_declared():
     connection = Connection()
     connection.send(frame(HEADERS, END_HEADERS, 1, head("Put")) + frame(DATA, 0, 1, b"\0\x40\0\0\0" + b"x" * 1_000))
-    return connection.until(RST, HEADERS, GOAWAY) is not None
+    found = connection.until(RST, HEADERS, GOAWAY)
+    return found is not None and found[0] == HEADERS
 
 
 def no_protobuf():

@@ -4,6 +4,7 @@ Usage: grpcio_transcript.py PORT OTHER_PORT, the ports for gRPC of two of its no
 """
 
 import queue
+import re
 import sys
 
 import grpc
@@ -40,7 +41,7 @@ def refused(call, action):
     try:
         action()
     except grpc.RpcError as error:
-        print(f">>> {call}\n{error.code().name}: {error.details()}")
+        print(f">>> {call}\n{error.code().name}: {re.sub('version [0-9]+', 'version …', error.details())}")
         status = rpc_status.from_call(error)
         for detail in status.details if status else []:
             info = error_details_pb2.ErrorInfo()
@@ -135,6 +136,15 @@ def pipeline(node):
         outgoing.put(kv.PipelineRequest(calls=[
             call(id=number, put=kv.PutRequest(key=b"pipe-%d" % (number % 10), value=b"%d" % number))
             for number in range(start, start + 100)]))
+    found = {}
+
+    def read(until):
+        while len(found) < until:
+            found.update({answer.id: answer for answer in next(answers).answers})
+
+    read(1_000)
+    print(f">>> a thousand puts\n{sum(found[number].HasField('put') for number in range(1_000))} done")
+    # What follows reads what was written.
     outgoing.put(kv.PipelineRequest(calls=[
         call(id=5_000, get=kv.GetRequest(key=b"pipe-7")),
         call(id=5_001, put=kv.PutRequest(value=b"no key")),
@@ -143,8 +153,7 @@ def pipeline(node):
         call(id=5_004, batch=kv.BatchRequest(operations=[
             kv.BatchRequest.Operation(get=kv.GetRequest(key=b"pipe-1"))]))]))
     outgoing.put(None)
-    found = {answer.id: answer for message in answers for answer in message.answers}
-    print(f">>> a thousand puts\n{sum(found[number].HasField('put') for number in range(1_000))} done")
+    read(1_005)
     for number in range(5_000, 5_005):
         show(f"call {number}", found[number])
 

@@ -4,6 +4,7 @@
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/mman.h>
@@ -28,6 +29,13 @@ void kv_memory_trim(void);
 static inline void kv_use_large_pages(void *address, size_t length, size_t touched) {
   (void)madvise(address, length, MADV_HUGEPAGE);
   (void)madvise(address, touched, MADV_COLLAPSE);
+}
+
+/// Asks for the pages of a file that were written in [offset, offset + length) to go to the disk now, and does not wait.
+///
+/// A hint: nothing is durable by it, and an error shows at the next sync.
+static inline void kv_start_writeback(int descriptor, int64_t offset, int64_t length) {
+  (void)sync_file_range(descriptor, offset, length, SYNC_FILE_RANGE_WRITE);
 }
 
 #endif

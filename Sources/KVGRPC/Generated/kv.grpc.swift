@@ -314,7 +314,7 @@ extension Kv_V1_KV {
         /// > Source IDL Documentation:
         /// >
         /// > Does many requests over one stream: each is answered by its id as soon as it is done, in any order. The fastest way in.
-        /// > Requests for one key take effect in the order in which they were sent.
+        /// > Writes of one key take effect in the order in which they were sent; a read sees what was answered before it was sent.
         ///
         /// - Parameters:
         ///   - request: A streaming request of `Kv_V1_PipelineRequest` messages.
@@ -517,7 +517,7 @@ extension Kv_V1_KV {
         /// > Source IDL Documentation:
         /// >
         /// > Does many requests over one stream: each is answered by its id as soon as it is done, in any order. The fastest way in.
-        /// > Requests for one key take effect in the order in which they were sent.
+        /// > Writes of one key take effect in the order in which they were sent; a read sees what was answered before it was sent.
         ///
         /// - Parameters:
         ///   - request: A streaming request of `Kv_V1_PipelineRequest` messages.
@@ -719,7 +719,7 @@ extension Kv_V1_KV {
         /// > Source IDL Documentation:
         /// >
         /// > Does many requests over one stream: each is answered by its id as soon as it is done, in any order. The fastest way in.
-        /// > Requests for one key take effect in the order in which they were sent.
+        /// > Writes of one key take effect in the order in which they were sent; a read sees what was answered before it was sent.
         ///
         /// - Parameters:
         ///   - request: A stream of `Kv_V1_PipelineRequest` messages.

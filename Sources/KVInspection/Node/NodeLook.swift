@@ -34,7 +34,7 @@ struct NodeLook {
         readIdentity()
         let groups = readGroups()
         let last = readLog()
-        for (group, manifest) in groups { verifyTablets(group, manifest, logEnd: last?[group]) }
+        for (group, manifest) in groups { verifyTablets(group, manifest, logEnd: last.map { $0[group] ?? 0 }) }
     }
 
     /// A node that runs holds the lock; nothing is changed, but what is read may be changing.
@@ -190,6 +190,14 @@ struct NodeLook {
 
     private mutating func verifyTablets(_ group: GroupID, _ manifest: GroupManifestReport, logEnd: LogIndex?) {
         guard let state = manifest.state else { return }
+        if let logEnd, logEnd < state.cutIndex, state.installedIndex != state.cutIndex {
+            findings.append(
+                lostLog(
+                    logDirectory,
+                    "the log of group \(group) ends at entry \(logEnd), entry \(state.cutIndex) was in it by the word of \(manifest.path)"
+                )
+            )
+        }
         let groupDirectory = parentDirectory(of: manifest.path)
         for name in state.tablets {
             let path = groupDirectory + "/" + name.directory
@@ -205,22 +213,28 @@ struct NodeLook {
             byteCount += report.byteCount
             let end = max(logEnd ?? 0, state.cutIndex)
             if logEnd != nil, report.findings.isEmpty, report.mark.appliedIndex > end {
-                var finding = InspectionFinding(
-                    file: path,
-                    offset: 0,
-                    length: 0,
-                    what: "the tablet holds index \(report.mark.appliedIndex), the log of group \(group) ends at \(end)"
+                findings.append(
+                    lostLog(
+                        path,
+                        "the tablet holds index \(report.mark.appliedIndex), the log of group \(group) ends at \(end)"
+                    )
                 )
-                finding.lost = "acknowledged entries of the log"
-                finding.next =
-                    "this node must not vote with what is left: move the data directory away and replace the node"
-                findings.append(finding)
             }
         }
         let live = Set(state.tablets.map(\.directory))
         for name in (try? fileSystem.list(groupDirectory)) ?? [] where !live.contains(name) && name != "MANIFEST" {
             notes.append("\(groupDirectory)/\(name) is not live: the next start removes it")
         }
+    }
+}
+
+extension NodeLook {
+    /// The log lacks entries that the node had.
+    private func lostLog(_ path: String, _ what: String) -> InspectionFinding {
+        var finding = InspectionFinding(file: path, offset: 0, length: 0, what: what)
+        finding.lost = "acknowledged entries of the log"
+        finding.next = "this node must not vote with what is left: move the data directory away and replace the node"
+        return finding
     }
 }
 

@@ -132,8 +132,28 @@ extension SSTDump {
         let exit = conclude(targets, "\(output.shownKey(key)) is \(isThere ? "there" : "absent")")
         if let visible { show(visible, "value", nil, true) }
         if !isThere, output.format == .json { output.row("absent", output.keyFields(key), "") }
+        noteNodeLog(targets, key)
         finish(targets)
         return exit
+    }
+
+    /// What the node that these tables are of has in its log and not in them.
+    private func noteNodeLog(_ targets: [TableTarget], _ key: [UInt8]) {
+        for target in targets {
+            guard let directory = target.directory, let applied = target.manifest?.mark.appliedIndex else { continue }
+            let group = fileName(of: parentDirectory(of: directory))
+            for log in nodeLogs([directory]) {
+                let newer = loggedCommands(log, key).count {
+                    $0.index > applied && "\($0.group)" == group
+                        && fileName(of: directory).hasPrefix("\($0.command.shard)-\($0.command.epoch)-")
+                }
+                guard newer > 0 else { continue }
+                output.note(
+                    "\(log) has \(SSTDump.count(newer, "newer command")) for it, behind index \(applied): sstdump find shows what,"
+                        + " walreplay replay applies what is committed"
+                )
+            }
+        }
     }
 
     /// What a tablet's own log does to a key, oldest first.

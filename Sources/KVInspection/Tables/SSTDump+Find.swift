@@ -125,7 +125,7 @@ extension SSTDump {
     }
 
     /// The logs of the nodes whose tablets these are, or whose data directories.
-    private func nodeLogs(_ directories: [String]) -> [String] {
+    func nodeLogs(_ directories: [String]) -> [String] {
         var logs: Set<String> = []
         for directory in directories.map(Paths.trimmed) {
             let group = parentDirectory(of: directory)
@@ -138,33 +138,57 @@ extension SSTDump {
     }
 
     private func raftLog(_ directory: String, _ key: [UInt8]) -> [Trace] {
+        loggedCommands(directory, key).map { found in
+            Trace(
+                fields: [
+                    ("where", .text("log")), ("log", .text(directory)), ("place", .text(found.place)),
+                    ("group", .number(UInt64(found.group.rawValue))), ("index", .number(found.index)),
+                    ("term", .number(found.term)), ("time", .number(found.time)),
+                ] + found.command.fields(showsValue: false, output),
+                text:
+                    "log \(directory), \(found.place): group \(found.group), entry \(found.index) (term \(found.term)): "
+                    + found.command.text(showsValue: false, output),
+                isHit: true
+            )
+        }
+    }
+
+    /// A command about a key, and where it stands.
+    struct FoundCommand {
+        let place: String
+        let group: GroupID
+        let index: LogIndex
+        let term: Term
+        let time: UInt64
+        let command: LoggedCommand
+    }
+
+    /// What a node's log has about a stored key, oldest first.
+    func loggedCommands(_ directory: String, _ key: [UInt8]) -> [FoundCommand] {
         guard case .user(let wanted) = StoredKey(key, isRaw: output.showsRawKeys) else { return [] }
-        var traces: [Trace] = []
+        var found: [FoundCommand] = []
         // What is wrong with the log is for `walreplay verify` to say.
         _ = try? LogInspection.segments(fileSystem, directory: directory) { record in
             guard record.kind == .raftEntries,
                 case .entries(let group, let entries)? = try? NodeLogRecord(record.kind, record.payload)
             else { return }
+            let place = "segment \(record.place.number), offset \(record.place.offset)"
             for entry in entries {
                 for command in LoggedCommand.commands(of: entry, group: group) where command.key == wanted {
-                    let place = "segment \(record.place.number), offset \(record.place.offset)"
-                    traces.append(
-                        Trace(
-                            fields: [
-                                ("where", .text("log")), ("log", .text(directory)), ("place", .text(place)),
-                                ("group", .number(UInt64(group.rawValue))), ("index", .number(entry.index)),
-                                ("term", .number(entry.term)), ("time", .number(entry.time)),
-                            ] + command.fields(showsValue: false, output),
-                            text:
-                                "log \(directory), \(place): group \(group), entry \(entry.index) (term \(entry.term)): "
-                                + command.text(showsValue: false, output),
-                            isHit: true
+                    found.append(
+                        FoundCommand(
+                            place: place,
+                            group: group,
+                            index: entry.index,
+                            term: entry.term,
+                            time: entry.time,
+                            command: command
                         )
                     )
                 }
             }
         }
-        return traces
+        return found
     }
 }
 

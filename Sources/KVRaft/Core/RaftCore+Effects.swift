@@ -12,9 +12,13 @@ extension RaftCore {
             || !output.events.isEmpty
     }
 
-    /// Hands over what is to be done, in `effects`, whose arrays are emptied and reused.
-    package mutating func takeEffects(into effects: inout Effects) {
+    /// Hands over what is to be done, in `effects`, whose arrays are emptied and reused; returns whether there is anything.
+    ///
+    /// To ask `hasEffects` before would cost a driver that keeps its core in a class a copy of it.
+    @discardableResult
+    package mutating func takeEffects(into effects: inout Effects) -> Bool {
         effects.removeAll()
+        guard hasEffects else { return false }
         tellCommit()
         takePage()
         swap(&effects, &output)
@@ -25,6 +29,7 @@ extension RaftCore {
         }
         effects.leaveJointWanted = wantsToLeaveJoint && !askedToLeaveJoint
         if effects.leaveJointWanted { askedToLeaveJoint = true }
+        return true
     }
 
     private mutating func takeWrites(_ effects: inout Effects) {

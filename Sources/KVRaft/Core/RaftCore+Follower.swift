@@ -2,6 +2,8 @@ import KVBase
 
 extension RaftCore {
     mutating func takeAppend(_ message: Message) throws(RaftError) {
+        // The log may be void when the snapshot is in place: as if the append had been lost.
+        guard installing == nil else { return }
         let previous = message.index
         // On top of nothing, entries would make another configuration than the others have: only a snapshot brings one
         // (RestoredState.founding). The leader takes a refusal at index 0 for that.

@@ -14,6 +14,9 @@ extension RaftCore {
             return
         }
         guard let leader else { throw .notLeader(nil) }
+        if settings.plantedBugs.contains(.followerReadsWithoutIndex) {
+            return output.readsReady.append(ReadyRead(context: context, index: log.applied))
+        }
         guard forwardedReads.count < settings.pendingReadsMax else { throw .overloaded }
         if forwardedReads.add(context) { sendForwardedRead(to: leader) }
     }
@@ -26,7 +29,7 @@ extension RaftCore {
             return
         }
         // A lone voter needs nobody's word.
-        guard tracker.confirmedRead(own: replica) < .max else {
+        guard tracker.confirmedRead(own: replica) < .max, !settings.plantedBugs.contains(.readsWithoutRound) else {
             answerRead(from: asking, context: context, index: log.commit)
             return
         }

@@ -57,12 +57,48 @@ extension RaftCore {
 
     // MARK: At the follower
 
+    /// What this replica applied is damaged or differs from the others': from now on it leads nobody, and a snapshot of the leader takes
+    /// the place of what it applied although its log goes as far.
+    ///
+    /// Its log, vote and acknowledgements stay what they are.
+    package mutating func beginRebuild() {
+        isRebuilding = true
+    }
+
+    /// Asks the leader for a snapshot; to be repeated until one comes.
+    package mutating func askForRebuild() {
+        guard isRebuilding, installing == nil, role == .follower, let leader else { return }
+        sendInTerm(
+            Message(
+                .appendResponse,
+                from: replica,
+                to: leader,
+                term: term,
+                isRejected: true,
+                rejectHint: log.lastIndex,
+                context: Self.rebuildMark
+            )
+        )
+    }
+
+    /// What marks a refusal as a wish for a snapshot.
+    static let rebuildMark: UInt64 = 1
+
+    /// Whether a snapshot is taken although the log may hold its last entry: it must not be older than what was applied.
+    private func takesForRebuild(_ message: Message) -> Bool {
+        isRebuilding && message.index >= log.applied && message.index > 0
+    }
+
     mutating func takeSnapshot(_ message: Message) throws(RaftError) {
         let configuration: Configuration
         do {
             configuration = try Configuration(decoding: message.configuration)
         } catch {
             throw .malformed("the configuration of a snapshot from \(message.from): \(error)")
+        }
+        guard !takesForRebuild(message) else {
+            begin(message, configuration)
+            return
         }
         guard message.index > log.commit else {
             acknowledge(through: log.commit, to: message.from)
@@ -74,6 +110,10 @@ extension RaftCore {
             acknowledge(through: message.index, to: message.from)
             return
         }
+        begin(message, configuration)
+    }
+
+    private mutating func begin(_ message: Message, _ configuration: Configuration) {
         // A snapshot that does not know this replica is from before it joined or after it left.
         guard installing == nil, configuration.contains(replica) else { return }
         let offer = SnapshotOffer(
@@ -93,7 +133,8 @@ extension RaftCore {
     package mutating func snapshotInstalled() {
         guard let offer = installing else { preconditionFailure("no snapshot was to be installed") }
         installing = nil
-        guard offer.index > log.applied else { return }
+        guard offer.index > log.applied || (isRebuilding && offer.index == log.applied) else { return }
+        isRebuilding = false
         log.install(index: offer.index, term: offer.term)
         applyPages.removeAll()
         applyingBytes = 0

@@ -55,6 +55,8 @@ package struct RaftCore: Sendable {
     var uncommittedBytes = 0
     /// The snapshot that the host is installing.
     var installing: SnapshotOffer?
+    /// Whether what this replica applied is void and the leader's is to take its place; its log is whole.
+    package internal(set) var isRebuilding = false
 
     var leaderReads = LeaderReads()
     var forwardedReads: ForwardedReads
@@ -126,8 +128,10 @@ package struct RaftCore: Sendable {
     package var hardState: HardState { HardState(term: term, vote: vote, commit: log.commit) }
     /// The group's configuration as of the last applied entry.
     package var configuration: Configuration { tracker.configuration }
-    /// Whether it may be elected: a voter, and no snapshot is being installed.
-    package var isPromotable: Bool { tracker.configuration.isVoter(replica) && installing == nil }
+    /// Whether it may be elected: a voter, and no snapshot is being installed or asked for.
+    package var isPromotable: Bool {
+        tracker.configuration.isVoter(replica) && installing == nil && !isRebuilding
+    }
     /// As leader: whether an entry of its own term is committed, so that reads are served.
     package var hasCommittedInTerm: Bool { log.term(at: log.commit) == term }
     /// As leader: the bytes of its entries that are not committed.

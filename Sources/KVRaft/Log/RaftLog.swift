@@ -199,7 +199,7 @@ struct RaftLog: Sendable {
     ///
     /// The log after it stays where it holds that very entry.
     mutating func install(index: LogIndex, term: Term) {
-        precondition(index > applied, "installing \(index), applied \(applied)")
+        precondition(index >= applied, "installing \(index), applied \(applied)")
         if self.term(at: index) == term, index <= durable {
             if index >= firstInMemory { entries.removeFirst(Int(index - firstInMemory) + 1) }
             terms.cut(through: index)

@@ -73,6 +73,12 @@ package protocol GroupObserver: AnyObject {
     func reroute(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin)
     /// The group cannot go on: its data or log is damaged. It neither votes, acknowledges nor applies from here on.
     func groupStopped(_ group: GroupReplica, reason: String)
+    /// The replica's state is void: it applies nothing, leads nobody and waits for a snapshot.
+    func groupQuarantined(_ group: GroupReplica, reason: String)
+    /// A snapshot took the place of the void state.
+    func groupRebuilt(_ group: GroupReplica)
+    /// The leader hands leadership over because its own disk does not follow.
+    func groupStepsAway(_ group: GroupReplica, to node: NodeID)
     /// The first index that a snapshot on its way will be followed by; nil where none is under way.
     func retainFrom(_ group: GroupReplica) -> LogIndex?
     /// An entry was applied.

@@ -9,7 +9,7 @@ extension GroupReplica {
     /// Applies what is committed and durable, in order, up to a bound a turn.
     func applyCommitted() {
         var bytes = 0
-        while !isApplyBlocked, !isInstalling, stopReason == nil, let entry = applyQueue.first {
+        while !isApplyBlocked, !isInstalling, stopReason == nil, quarantine == nil, let entry = applyQueue.first {
             guard bytes < settings.applyBytesMax else {
                 host.turnEnd.ask()
                 return
@@ -24,6 +24,7 @@ extension GroupReplica {
             core.applied(through: entry.index)
             clockApplied(entry)
             evictOldEntries(entry)
+            noteHealth(entry.index)
             observer?.entryApplied(self, AppliedEntry(entry))
         }
     }
@@ -61,7 +62,7 @@ extension GroupReplica {
 
     private func unblock(_ error: (any Error)?) {
         isApplyBlocked = false
-        guard stopReason == nil else { return }
+        guard stopReason == nil, quarantine == nil else { return }
         if let error, let entry = applyQueue.first {
             applyFailed(entry, error)
         } else {
@@ -74,7 +75,12 @@ extension GroupReplica {
         let unknown = ServiceError(.unknownOutcome, "the write is logged, but this node cannot apply it: \(error)")
         for origin in applyingOrigins ?? [] { origin.fail(unknown) }
         applyingOrigins = nil
-        stop("entry \(entry.index) cannot be applied: \(error)")
+        let reason = "entry \(entry.index) cannot be applied: \(error)"
+        switch error {
+        // Where the entry itself is not understood, the others' state would not help.
+        case ApplyError.unreadableEntry, ApplyError.unreadableCommand: stop(reason)
+        default: quarantine(reason)
+        }
     }
 
     private func applyConfiguration(_ entry: Entry) {
@@ -100,7 +106,7 @@ extension GroupReplica {
 
     /// Serves confirmed reads whose index is applied.
     func serveReads() {
-        while stopReason == nil, let batch = reads.takeServable(applied: core.applied) {
+        while stopReason == nil, quarantine == nil, let batch = reads.takeServable(applied: core.applied) {
             let now = host.clock.wallMilliseconds
             batch.visit { request, origin in serve(request, origin: origin, now: now) }
             clockReads(batch)
@@ -115,6 +121,7 @@ extension GroupReplica {
             origin.fail(ServiceError(.unavailable, "group \(id) stopped on this node: \(stopReason)"))
             return
         }
+        if let quarantineError { return origin.fail(quarantineError) }
         serve(request, origin: origin, now: nil)
     }
 

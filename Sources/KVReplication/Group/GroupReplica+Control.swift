@@ -91,6 +91,22 @@ extension GroupReplica {
             .max { $0.0 < $1.0 }?.1
     }
 
+    /// A leader whose own log lags behind what the others have on their disks keeps every client waiting: it hands leadership over.
+    ///
+    /// A disk that fails ends the group here at once, and the others elect.
+    func leaveLeadershipToFasterDisk(_ now: UInt64) {
+        guard isLeader, logWritesInFlight > 0, core.commit > core.durableIndex, core.transferTarget == nil,
+            now > logWaitsSince + settings.slowDiskNanoseconds,
+            steppedAwayAt == 0 || now > steppedAwayAt + settings.slowDiskRestNanoseconds,
+            let node = successor(where: { _ in true })
+        else { return }
+        // Refused where the target is no voter any more: it is tried again.
+        guard (try? transferLeadership(to: node)) != nil else { return }
+        steppedAwayAt = now
+        stepsAway += 1
+        observer?.groupStepsAway(self, to: node)
+    }
+
     /// Hands leadership to the voter on a node.
     /// - Throws: `notLeader`; `conflict` where no voter of the group is there.
     package func transferLeadership(to node: NodeID) throws(ServiceError) {

@@ -28,7 +28,8 @@ extension GroupReplica {
         let folder = store.path(name)
         let index = core.applied
         // Where the membership is newer than what is applied, after a restart, a copy would say what is not true yet at its index.
-        guard !isInstalling, stopReason == nil, index >= store.state.membershipIndex, let term = core.term(at: index)
+        guard !isInstalling, stopReason == nil, quarantine == nil, index >= store.state.membershipIndex,
+            let term = core.term(at: index)
         else {
             return completion(.failure(SnapshotReceiver.Refusal(reason: "the group has no state to copy now")))
         }
@@ -156,6 +157,13 @@ extension GroupReplica {
             snapshotRefused()
             return completion(false)
         }
+        // What the log holds beyond the snapshot was acknowledged; only a log that does not hold its last entry is void.
+        let keepsLog = core.term(at: manifest.index) == manifest.term
+        guard !keepsLog || manifest.index <= core.durableIndex else {
+            isInstalling = false
+            snapshotRefused()
+            return completion(false)
+        }
         store.change { state in
             state.tablets = tablets.map(\.name)
             state.nextNumber = (tablets.map(\.name.number).max() ?? 0) + 1
@@ -174,10 +182,11 @@ extension GroupReplica {
                 return completion(false)
             }
             self.durableCut = LogCut(index: manifest.index, term: manifest.term)
-            self.host.log.reset(self.id, to: self.durableCut) { [weak self] in
+            let finish: @Sendable () -> Void = { [weak self] in
                 self?.finishInstall(tablets, received, on: workers)
                 completion(true)
             }
+            if keepsLog { finish() } else { self.host.log.reset(self.id, to: self.durableCut, completion: finish) }
         }
     }
 
@@ -195,6 +204,7 @@ extension GroupReplica {
         isApplyBlocked = false
         proposals.failAllWaiters()
         core.snapshotInstalled()
+        endQuarantine()
         let (fileSystem, directory) = (host.fileSystem, store.directory)
         for hosted in old {
             hosted.tablet.close {

@@ -46,6 +46,14 @@ package final class GroupReplica: @unchecked Sendable {
     /// Who waits for the entry that is being applied.
     var applyingOrigins: [Origin]?
     var logWritesInFlight = 0
+    /// The commit index at the last tick.
+    var commitAtLastTick: LogIndex = 0
+    /// Since when no write of the log has ended although some are under way.
+    var logWaitsSince: UInt64 = 0
+    /// When leadership was last given away since the own disk is slow.
+    var steppedAwayAt: UInt64 = 0
+    /// How often that was.
+    package internal(set) var stepsAway: UInt64 = 0
     /// Whether the manifest is being told of a new cut.
     var isCutting = false
     /// Through where the manifest says that tablets hold everything.
@@ -69,6 +77,13 @@ package final class GroupReplica: @unchecked Sendable {
     private var held: Deque<(ticket: UInt64, messages: [Message])> = []
     /// Why the group stopped for good; nil while it works.
     package internal(set) var stopReason: String?
+    /// Whether the replicas hold the same.
+    var health = ReplicaHealth()
+    /// Why this replica's state is void and is fetched anew; nil while it is well.
+    package internal(set) var quarantine: String?
+    var ticksInQuarantine = 0
+    /// How often a snapshot took the place of a state that was void.
+    package internal(set) var rebuilds: UInt64 = 0
     var known = KnownRole()
     var quickElection: (any ScheduledJob)?
     /// Whether an entry that only logs the time is on its way.
@@ -122,9 +137,12 @@ package final class GroupReplica: @unchecked Sendable {
     /// Time passes: to be called every `tickNanoseconds`.
     package func tick() {
         guard stopReason == nil else { return }
+        logCommitAtRest()
         core.tick()
         let now = host.clock.monotonicNanoseconds
         noteStorage()
+        tickQuarantine()
+        leaveLeadershipToFasterDisk(now)
         proposals.expire(at: now)
         reads.expire(at: now)
         barriers.expire(at: now, ServiceError(.timeout, "group \(id) did not confirm the read in time; try again"))
@@ -145,6 +163,7 @@ package final class GroupReplica: @unchecked Sendable {
         }
         // A message that the core refuses is a stray one: the peer's own time-outs repair what it meant to do.
         do { try core.step(message) } catch { strayMessages += 1 }
+        if message.kind == .heartbeat || message.kind == .heartbeatResponse { readHealth(message) }
         host.turnEnd.ask()
     }
 
@@ -191,6 +210,8 @@ package final class GroupReplica: @unchecked Sendable {
     package func submit(_ request: RoutedRequest, origin: Origin) {
         if let stopReason {
             origin.fail(ServiceError(.unavailable, "group \(id) stopped on this node: \(stopReason)"))
+        } else if let quarantineError {
+            origin.fail(quarantineError)
         } else if request.item.operation.isWrite {
             guard proposals.bytes + request.bytes.count <= settings.uncommittedBytesMax else {
                 origin.fail(
@@ -219,6 +240,12 @@ package final class GroupReplica: @unchecked Sendable {
     func noteStorage() {
         isStorageFull = host.log.isDiskFull || machine.tablets.contains { $0.tablet.isDiskFull }
         isStorageBehind = machine.tablets.contains { $0.tablet.pressure >= 1 }
+        if quarantine == nil, core.configuration.replicas.count > 1 {
+            for hosted in machine.tablets {
+                guard case .damaged(let error) = hosted.tablet.state else { continue }
+                quarantine("shard \(hosted.shard) is damaged: \(error)")
+            }
+        }
         if isStorageBehind { stalledTicks += 1 }
     }
 
@@ -243,7 +270,7 @@ package final class GroupReplica: @unchecked Sendable {
 
     private func propose() {
         // Flushes are behind: writes wait here, bounded, and not in the memtables.
-        guard !isStorageBehind else { return }
+        guard !isStorageBehind, quarantine == nil else { return }
         // Leadership is being handed over: what waits goes with it, or is proposed here where that fails.
         guard core.transferTarget == nil else { return }
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
@@ -284,8 +311,7 @@ package final class GroupReplica: @unchecked Sendable {
     // MARK: Effects
 
     func carryOutEffects() {
-        while stopReason == nil, core.hasEffects {
-            core.takeEffects(into: &effects)
+        while stopReason == nil, core.takeEffects(into: &effects) {
             for message in effects.messagesNow { send(message) }
             persist()
             hold()
@@ -311,6 +337,8 @@ package final class GroupReplica: @unchecked Sendable {
 
     private func send(_ message: Message) {
         guard let node = membership.node(of: message.to) ?? strangers[message.to] else { return }
+        var message = message
+        addHealth(to: &message)
         host.outbox.add(.raft(id, message), to: node)
     }
 
@@ -318,6 +346,7 @@ package final class GroupReplica: @unchecked Sendable {
         guard effects.needsPersisting else { return }
         let ticket = effects.ticket
         let last = effects.entries.last?.index
+        if logWritesInFlight == 0 { logWaitsSince = host.clock.monotonicNanoseconds }
         logWritesInFlight += 1
         host.queue(
             NodeLogWork(group: id, entries: effects.entries, hardState: effects.hardState) { [weak self] in
@@ -338,6 +367,7 @@ package final class GroupReplica: @unchecked Sendable {
 
     private func logWritten(_ ticket: UInt64, through last: LogIndex?) {
         logWritesInFlight -= 1
+        logWaitsSince = host.clock.monotonicNanoseconds
         guard stopReason == nil else { return }
         if let last { entryClock.sync(through: last, began: host.log.lastWrite.began, ended: host.log.lastWrite.ended) }
         precondition(ticket > durableTicket, "ticket \(ticket) after \(durableTicket)")
@@ -381,6 +411,7 @@ package final class GroupReplica: @unchecked Sendable {
         countElection(from: known, to: now)
         known = now
         if wasLeader, now.role != .leader { giveBack() }
+        if now.role != .leader { health.forgetReports() }
         if core.leader != nil {
             quickElection?.cancel()
             quickElection = nil
@@ -389,7 +420,7 @@ package final class GroupReplica: @unchecked Sendable {
     }
 
     /// Leadership is lost: what was not proposed yet is for someone else, and so are all reads without an index.
-    private func giveBack() {
+    func giveBack() {
         while let filled = proposals.takeFilled() {
             proposals.forget(bytes: filled.bytes)
             filled.forEachRequest { bytes, item, origin in observer?.reroute(bytes, item: item, origin: origin) }

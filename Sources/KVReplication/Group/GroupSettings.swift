@@ -41,6 +41,10 @@ package struct GroupSettings: Sendable {
     package var snapshotChunkBytes = 256 * 1024
     /// The most time that a follower waits, in ticks' nanoseconds, before it campaigns when its leader's connection was closed.
     package var quickElectionNanosecondsMax: UInt64 = 20_000_000
+    /// How long no write of the own log ends, while a majority has what it holds, before a leader hands leadership over.
+    package var slowDiskNanoseconds: UInt64 = 1_000_000_000
+    /// How long it then waits before it does so again.
+    package var slowDiskRestNanoseconds: UInt64 = 10_000_000_000
 
     /// Bugs of the consensus core that a test switched on.
     package var raftBugs: PlantedBugs = []

@@ -1,4 +1,4 @@
-import KVBase
+package import KVBase
 package import KVEnvironment
 package import KVRaft
 package import KVService
@@ -13,6 +13,10 @@ package final class ShardGroupMachine: GroupStateMachine {
     private var applier: EntryApplier<Tablet>
     private let readers: any WorkerPool
     private let home: any Scheduler
+    /// A planted bug: the first commands from this entry on are lost; 0 for none.
+    package var losesEntry: LogIndex = 0
+    /// A planted bug: a snapshot's sessions are lost.
+    package var dropsSessions = false
 
     /// How long an entry waits for memtables to be flushed before it is tried again.
     private static let stallNanoseconds: UInt64 = 5_000_000
@@ -31,7 +35,15 @@ package final class ShardGroupMachine: GroupStateMachine {
 
     package func replace(_ tablets: [HostedTablet]) {
         self.tablets = tablets
+        if dropsSessions { for hosted in tablets { Self.dropSessions(of: hosted.tablet) } }
         applier = Self.applier(over: tablets)
+    }
+
+    private static func dropSessions(of tablet: Tablet) {
+        var batch = WriteBatch()
+        batch.deleteRange(RecordRows.resultPrefix, RecordRows.tokenPrefix)
+        // Only ever in tests, with memtables that are empty.
+        try? tablet.write(batch, mark: tablet.mark)
     }
 
     package var loggedTime: UInt64 { applier.loggedTime }
@@ -44,6 +56,10 @@ package final class ShardGroupMachine: GroupStateMachine {
         wantsReplies: Bool,
         reply: (Int, borrowing Reply) -> Void
     ) throws -> ApplyOutcome {
+        if losesEntry > 0, entry.index >= losesEntry {
+            losesEntry = 0
+            return .done
+        }
         switch try applier.apply(entry, wantsReplies: wantsReplies) {
         case .applied:
             if wantsReplies { applier.forEachReply { ordinal, answer in reply(Int(ordinal), answer) } }

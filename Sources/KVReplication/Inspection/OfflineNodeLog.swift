@@ -99,8 +99,7 @@ package struct OfflineNodeLog: Sendable {
                 hardState: index.hardState,
                 cut: index.cut,
                 lastIndex: index.lastIndex,
-                lastTerm: index.lastTerm,
-                isBehindManifest: false
+                lastTerm: index.lastTerm
             )
         }
     }

@@ -3,6 +3,20 @@ package import KVEnvironment
 package import KVLog
 package import KVRaft
 
+/// Through where a group's manifest says that its tablets hold everything.
+package struct ManifestCut: Equatable, Sendable {
+    /// The place.
+    package var cut: LogCut
+    /// Whether a snapshot that was installed made it so: then the log may end before it, and is void.
+    package var isInstalled: Bool
+
+    /// A cut.
+    package init(_ cut: LogCut, isInstalled: Bool = false) {
+        self.cut = cut
+        self.isInstalled = isInstalled
+    }
+}
+
 /// What a node's log held when it was opened.
 package struct RecoveredLog: Sendable {
     /// What one group's log held.
@@ -15,11 +29,6 @@ package struct RecoveredLog: Sendable {
         package var lastIndex: LogIndex
         /// The last entry's term; the cut's where there is none.
         package var lastTerm: Term
-        /// Whether the log ended before the manifest's cut, or had another term there, and was voided.
-        ///
-        /// Right only where that cut was made by a snapshot's installation (`GroupManifest.State.installed`); anywhere else
-        /// acknowledged entries are lost, and the replica must not vote.
-        package var isBehindManifest: Bool
     }
 
     /// The groups that the log knows of.
@@ -40,8 +49,9 @@ package struct RecoveredLog: Sendable {
 extension NodeLog {
     /// Opens the log in `directory`, made if absent: reads all of it, begins a new segment and returns what was found.
     ///
-    /// `cuts` are those of the groups' manifests. Where a group's log ends before its manifest's cut, or has another term there, a
-    /// snapshot was being installed: the log of that group is voided.
+    /// `cuts` are those of the groups' manifests. Where a group's log ends before its manifest's cut, or has another term there, and a
+    /// snapshot made that cut, its installation was under way: the log of that group is voided. Where no snapshot did, the cut was in
+    /// the log once: entries are lost, and ones behind it that were acknowledged may be.
     /// - Throws: `damaged` where the log cannot be believed (every group on this node stops voting), `foreign`,
     ///   `unsupportedVersion`, `file`, `segmentUnavailable`.
     package static func open(
@@ -52,7 +62,7 @@ extension NodeLog {
         lane: any Scheduler,
         pool: any WorkerPool,
         options: NodeLogOptions = NodeLogOptions(),
-        cuts: [GroupID: LogCut] = [:]
+        cuts: [GroupID: ManifestCut] = [:]
     ) throws(LogError) -> (log: NodeLog, recovered: RecoveredLog) {
         try prepareDirectory(fileSystem, directory)
         var replay = LogReplay()
@@ -61,7 +71,8 @@ extension NodeLog {
         }
         guard contents.verdict.isUsable else { throw .damaged(contents.verdict) }
         replay.segments.adopt(contents)
-        let voided = replay.apply(cuts)
+        if let loss = replay.loss(cuts) { throw .damaged(contents.verdict.lost(loss)) }
+        let voided = replay.apply(cuts.mapValues(\.cut))
 
         let reference = WeakNodeLog()
         let preparer = SegmentPreparer(
@@ -115,8 +126,7 @@ extension NodeLog {
                     hardState: index.hardState,
                     cut: index.cut,
                     lastIndex: index.lastIndex,
-                    lastTerm: index.lastTerm,
-                    isBehindManifest: voided.contains(group)
+                    lastTerm: index.lastTerm
                 )
             )
         }
@@ -207,6 +217,21 @@ struct LogReplay {
         }
     }
 
+    /// What the log lost, by the word of the groups' manifests; nil where it holds what it has to.
+    func loss(_ cuts: [GroupID: ManifestCut]) -> LogDamage? {
+        for (group, known) in cuts.sorted(by: { $0.key < $1.key }) where !known.isInstalled && known.cut.index > 0 {
+            let last = groups[group]?.lastIndex ?? 0
+            if last < known.cut.index {
+                return .missingEntries(group: group.rawValue, last: last, expected: known.cut.index)
+            }
+            let term = groups[group]?.term(at: known.cut.index)
+            if let term, term != 0, term != known.cut.term {
+                return .otherTerm(group: group.rawValue, index: known.cut.index, expected: known.cut.term, found: term)
+            }
+        }
+        return nil
+    }
+
     /// Brings the groups to their manifests' cuts; returns those whose entries are void.
     mutating func apply(_ cuts: [GroupID: LogCut]) -> Set<GroupID> {
         var voided: Set<GroupID> = []
@@ -223,5 +248,16 @@ struct LogReplay {
             groups[group] = index
         }
         return voided
+    }
+}
+
+extension LogVerdict {
+    /// The verdict over a log that ends like this although more was in it.
+    func lost(_ damage: LogDamage) -> LogVerdict {
+        guard case .cleanEnd(let place, _) = self else {
+            guard case .tornTail(let place) = self else { return self }
+            return .corruption(place, provenDurableThrough: place.position, damage)
+        }
+        return .corruption(place, provenDurableThrough: place.position, damage)
     }
 }

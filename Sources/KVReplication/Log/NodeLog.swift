@@ -258,6 +258,9 @@ package final class NodeLog: @unchecked Sendable {
         (groups[group] ?? GroupLogIndex()).term(at: index)
     }
 
+    /// Through where the log says, durably, that the group is committed.
+    package func commit(_ group: GroupID) -> LogIndex { groups[group]?.hardState.commit ?? 0 }
+
     /// How many bytes of log are held.
     package var retainedBytes: UInt64 { segments.bytes }
 

@@ -51,7 +51,8 @@ final class TabletJournal {
                 identity: Self.identityBytes(identity),
                 segmentBytes: options.logSegmentBytes,
                 after: contents,
-                preparer: preparer
+                preparer: preparer,
+                fillsSecond: false
             )
         } catch { throw StorageError(error, directory) }
     }

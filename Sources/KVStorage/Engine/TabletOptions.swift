@@ -30,7 +30,7 @@ package struct TabletOptions: Sendable {
     package var durability = Durability.external
     /// The size of a segment of the tablet's own log.
     package var logSegmentBytes: UInt64 = 64 << 20
-    /// Whether segments are filled with zeros ahead of their use.
+    /// Whether segments are made ahead of their use, with zeros where syncs are small.
     package var preparesLogSegments = true
     /// A memtable is sealed at this size.
     package var memtableBytes = 16 << 20

@@ -313,7 +313,7 @@ package enum LogFindings {
                 finding.flip = FlippedBit(byte: byte, bit: bit)
             }
         case .shortFile(let expected, let found): finding.length = expected > found ? expected - found : 0
-        case .missingSegment, .recordCount, .disconnected, .badRecord: break
+        case .missingSegment, .recordCount, .disconnected, .badRecord, .missingEntries, .otherTerm: break
         }
         return finding
     }

@@ -18,13 +18,14 @@ package final class MemtableProbe {
         )
     }
 
-    /// Inserts a key with a sequence of its own.
+    /// Inserts a key with a sequence of its own, and settles with the memory's budget, as a tablet does for each batch.
     ///
     /// - Precondition: there is room: 68 bytes and the key's and the value's.
     @inline(never)
     package func insert(_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) {
         sequence &+= 1
         memtable.insert(ByteView(key), EntryTag.make(sequence, EntryKind.put), ByteView(value))
+        _ = memtable.chargeGrowth()
     }
 
     /// How many bytes of the process's heap are handed out now.

@@ -3,7 +3,8 @@ import Synchronization
 /// Keeps the memory of a few memtables that are gone for those that come next: memory that was touched before costs no page
 /// faults and need not be cleared.
 ///
-/// Bounded by number; `trim` lets go of what nobody took for a while.
+/// Bounded by number, and large ones are not kept: memory that waits here is memory that somebody else lacks, and a large arena is
+/// mapped in large pages, of which few are to be cleared. `trim` lets go of what nobody took for a while.
 final class ArenaPool: Sendable {
     // SENDABLE: the memory belongs to whoever has taken it out of here.
     private struct Arena: @unchecked Sendable {
@@ -14,6 +15,8 @@ final class ArenaPool: Sendable {
 
     /// How many are kept.
     private static let countMax = 8
+    /// Larger ones are not kept: one would be more than all others together.
+    private static let arenaBytesMax = 32 << 20
     /// Smaller ones are not worth keeping.
     private static let bytesMin = 1 << 20
 
@@ -33,7 +36,7 @@ final class ArenaPool: Sendable {
     func give(_ memory: UnsafeMutableRawPointer, _ capacity: Int) {
         let arena = Arena(memory: memory, capacity: capacity)
         let dropped = arenas.withLock { arenas -> Arena? in
-            guard capacity >= Self.bytesMin else { return arena }
+            guard capacity >= Self.bytesMin, capacity <= Self.arenaBytesMax else { return arena }
             arenas.append(arena)
             return arenas.count > Self.countMax ? arenas.removeFirst() : nil
         }

@@ -89,7 +89,7 @@ final class Memtable: @unchecked Sendable {
     /// Writer only.
     func chargeGrowth() -> Int {
         defer { charged = used }
-        if used > Self.largePage / 8, !usesLargePages { useLargePages() }
+        if used > 2 * Self.largePage, !usesLargePages { useLargePages() }
         return used - charged
     }
 
@@ -98,7 +98,8 @@ final class Memtable: @unchecked Sendable {
 
     /// Makes the arena's pages large ones, where it is in use: a search touches many of them.
     ///
-    /// An idle tablet takes little.
+    /// An idle tablet takes little, and one that is written to now and then no more than what is in it: two of its ends are touched,
+    /// and each would take a large page.
     private func useLargePages() {
         usesLargePages = true
         guard capacity > 2 * Self.largePage else { return }

@@ -45,6 +45,8 @@ struct EngineCommand: ParsableCommand {
     var tableSize: UInt64 = 64 << 20
     @Option(help: "Bytes of the base level.")
     var baseLevelSize: UInt64 = 256 << 20
+    @Option(help: "Bytes of a segment of the log; one takes its room ahead of its use.")
+    var logSegmentSize: UInt64 = 64 << 20
     @Option(help: "Zstandard's level, or none.")
     var compression = "3"
     @Option(help: "Threads for flush and compaction.")
@@ -54,7 +56,7 @@ struct EngineCommand: ParsableCommand {
 
     func validate() throws {
         guard keySize > 0, valueSize >= 0, threads > 0, num > 0, memtables > 1, backgroundThreads > 0,
-            memtableSize > 4096
+            memtableSize > 4096, logSegmentSize >= 1 << 16
         else { throw ValidationError("sizes and counts must be positive, --memtables at least 2") }
         guard compression == "none" || Int(compression) != nil else {
             throw ValidationError("--compression is a level or none, not \(compression)")
@@ -110,6 +112,7 @@ struct EngineCommand: ParsableCommand {
             memtablesMax: memtables,
             tableBytes: tableSize,
             baseLevelBytes: baseLevelSize,
+            logSegmentBytes: logSegmentSize,
             compressionLevel: Int(compression),
             usesExistingTablet: useExisting,
             backgroundThreads: backgroundThreads,

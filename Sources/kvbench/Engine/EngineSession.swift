@@ -27,6 +27,8 @@ final class EngineSession: @unchecked Sendable {
     }
 
     private var opensSynchronized = false
+    /// The process's memory before a tablet was opened.
+    let residentAtStart = ProcessUsage.residentBytes
     private let writing = Mutex<Void>(())
 
     init(_ settings: EngineSettings) {
@@ -100,6 +102,16 @@ final class EngineSession: @unchecked Sendable {
                 tally.stallNanoseconds += nowNanoseconds() - start
             }
         }
+    }
+
+    /// What a node does once a second.
+    func maintain() throws {
+        guard let opened else { return }
+        guard let queue = opened.queue else {
+            opened.tablet.flushIfDue()
+            return opened.tablet.maintain()
+        }
+        try queue.maintain()
     }
 
     /// Starts to bring all that was written into tables.

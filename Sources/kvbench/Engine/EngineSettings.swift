@@ -19,6 +19,7 @@ struct EngineSettings {
     var memtablesMax: Int
     var tableBytes: UInt64
     var baseLevelBytes: UInt64
+    var logSegmentBytes: UInt64
     /// Zstandard's level; nil: blocks are stored as they are.
     var compressionLevel: Int?
     var usesExistingTablet: Bool
@@ -40,13 +41,12 @@ struct EngineSettings {
             )
         )
         options.durability = disablesLog ? .external : .log(synchronizes: synchronizes)
-        // Zeros ahead make a sync quicker; without syncs they would only be written twice.
-        options.preparesLogSegments = synchronizes
         options.memtableBytes = memtableBytes
         options.sealedMax = memtablesMax - 1
         options.sealedHardMax = memtablesMax - 1
         options.blockBytes = blockBytes
         options.tableBytes = tableBytes
+        options.logSegmentBytes = logSegmentBytes
         options.baseLevelBytes = baseLevelBytes
         let codec = compressionLevel.map { BlockCodec.zstd(level: $0) } ?? .none
         options.upperCodec = codec

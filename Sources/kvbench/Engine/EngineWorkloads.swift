@@ -22,6 +22,10 @@ extension EngineSession {
             return (readWhileWriting(tablet), [:])
         case .compact, .flush, .waitforcompaction:
             return (try background(workload, tablet), [:])
+        case .deletemost:
+            return (runThreads(1) { _, _, tally in self.deleteMost(tally) }, [:])
+        case .reclaim:
+            return try reclaim(tablet)
         case .filters:
             return try probeFilters(tablet)
         case .crash:
@@ -183,6 +187,9 @@ extension EngineSession {
             try wait { done in try forceFlush(done) }
             try wait { done in tablet.compactAll(done) }
         default:
+            while !tablet.isIdle { usleep(2000) }
+            // Tables that somebody still held when their compaction ended.
+            try maintain()
             while !tablet.isIdle { usleep(2000) }
         }
         tally.finished()

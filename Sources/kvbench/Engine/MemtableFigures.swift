@@ -25,13 +25,7 @@ enum MemtableFigures {
             let probe = MemtableProbe(capacity: min(perEntry * (count + 1) + 4096, Int(UInt32.max) - 1))
             (seconds, allocated) = measure { for number in 0..<count { probe.insert(keys.ordered(number), bytes) } }
         case .memtableinsert:
-            let probe = MemtableProbe(
-                capacity: min(perEntry * (count + Int(resident) + 1) + 4096, Int(UInt32.max) - 1)
-            )
-            let first = Keys(count: Int(resident), keyBytes: settings.keyBytes, seed: 7)
-            for number in 0..<Int(resident) { probe.insert(first.random(number), bytes) }
-            // The list must not outgrow what the figure is for: it is measured in rounds of a tenth.
-            (seconds, allocated) = measure { for number in 0..<count { probe.insert(keys.random(number), bytes) } }
+            (seconds, allocated) = insertIntoResident(keys.shuffled(), count, bytes, perEntry)
         default:
             let arrays = (0..<count).map { [UInt8](keys.ordered($0)) }
             let array = [UInt8](bytes)
@@ -55,6 +49,31 @@ enum MemtableFigures {
         return report
     }
 
+    /// Random inserts into memtables that hold `resident` keys.
+    ///
+    /// The list must not outgrow what the figure is for: each is given a tenth as many, and then another is taken.
+    private static func insertIntoResident(
+        _ keys: Keys,
+        _ count: Int,
+        _ value: UnsafeRawBufferPointer,
+        _ perEntry: Int
+    ) -> (seconds: Double, allocated: Int) {
+        let round = Int(resident) / 10
+        let first = Keys(count: Int(resident), keyBytes: keys.keyBytes, seed: 7).shuffled()
+        var sum = (seconds: 0.0, allocated: 0)
+        for start in stride(from: 0, to: count, by: round) {
+            let probe = MemtableProbe(
+                capacity: min(perEntry * (Int(resident) + round + 1) + 4096, Int(UInt32.max) - 1)
+            )
+            for number in 0..<Int(resident) { probe.insert(first.ordered(number), value) }
+            let part = measure {
+                for number in start..<min(start + round, count) { probe.insert(keys.ordered(number), value) }
+            }
+            sum = (sum.seconds + part.seconds, sum.allocated + part.allocated)
+        }
+        return sum
+    }
+
     /// How long `body` takes, and by how many bytes the heap grows in it.
     private static func measure(_ body: () -> Void) -> (seconds: Double, allocated: Int) {
         let heap = MemtableProbe.heapBytes
@@ -68,24 +87,35 @@ enum MemtableFigures {
 /// Keys that lie ready in one piece of memory, in order and drawn at random (each once).
 private final class Keys {
     private let memory: UnsafeMutableRawBufferPointer
-    private let keyBytes: Int
-    private var order: [UInt32]
+    let keyBytes: Int
+    private let count: Int
+    private let seed: UInt64
 
     init(count: Int, keyBytes: Int, seed: UInt64 = 1) {
         self.keyBytes = keyBytes
+        self.count = count
+        self.seed = seed
         memory = .allocate(byteCount: max(1, count * keyBytes), alignment: 16)
-        let key = KeyBuffer(count: keyBytes)
+        for number in 0..<count { set(number, at: number) }
+    }
+
+    /// The same, in an order drawn at random: who takes them one after the other finds each key in the cache, as a request's is.
+    func shuffled() -> Keys {
         var random = MersenneTwister64(seed: seed)
-        order = (0..<UInt32(count)).map { $0 }
+        var order = (0..<count).map { $0 }
         for index in stride(from: count - 1, to: 0, by: -1) {
             order.swapAt(index, Int(random.next() % UInt64(index + 1)))
         }
-        for number in 0..<count {
-            // Seeds apart, so that residents and newcomers interleave.
-            key.set(UInt64(number) &* 1000 &+ seed)
-            UnsafeMutableRawBufferPointer(rebasing: memory[(number * keyBytes)..<((number + 1) * keyBytes)])
-                .copyMemory(from: key.bytes)
-        }
+        for (place, number) in order.enumerated() { set(number, at: place) }
+        return self
+    }
+
+    private func set(_ number: Int, at place: Int) {
+        let key = KeyBuffer(count: keyBytes)
+        // Seeds apart, so that residents and newcomers interleave.
+        key.set(UInt64(number) &* 1000 &+ seed)
+        UnsafeMutableRawBufferPointer(rebasing: memory[(place * keyBytes)..<((place + 1) * keyBytes)])
+            .copyMemory(from: key.bytes)
     }
 
     deinit { memory.deallocate() }
@@ -94,7 +124,4 @@ private final class Keys {
     func ordered(_ number: Int) -> UnsafeRawBufferPointer {
         UnsafeRawBufferPointer(rebasing: memory[(number &* keyBytes)..<(number &* keyBytes &+ keyBytes)])
     }
-
-    @inline(__always)
-    func random(_ number: Int) -> UnsafeRawBufferPointer { ordered(Int(order[number])) }
 }

@@ -26,6 +26,9 @@ struct ProcessUsage {
     /// The most resident memory since the last `restartPeak`.
     static var peakBytes: UInt64 { (field("VmHWM:", of: "/proc/self/status") ?? 0) * 1024 }
 
+    /// The resident memory now.
+    static var residentBytes: UInt64 { (field("VmRSS:", of: "/proc/self/status") ?? 0) * 1024 }
+
     private static func field(_ name: String, of path: String) -> UInt64? {
         // Zero where the kernel does not tell: a figure that is missing, not a wrong one.
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }

@@ -32,6 +32,10 @@ enum Workload: String, CaseIterable, ExpressibleByArgument {
     case crash
     /// Closes the tablet where it is open, and opens it again: what is in its log only is read from there.
     case reopen
+    /// Deletes nine of ten keys, in order.
+    case deletemost
+    /// Waits until space that deletions freed is back, and says how much is taken.
+    case reclaim
     /// How often the filters are wrong, and how many table look-ups they save.
     case filters
     /// Inserts into a memtable in the order of the keys: appends to its arena.

@@ -36,10 +36,13 @@ struct GRPCCommand: ParsableCommand {
 
     func validate() throws {
         guard CallKind(rawValue: call) != nil else { throw ValidationError("nothing is called '\(call)'") }
-        guard connections > 0, connections <= 4_096, inFlight >= connections, inFlight <= 65_536, duration > 0, warmup >= 0,
+        guard connections > 0, connections <= 4_096, inFlight >= connections, inFlight <= 65_536, duration > 0,
+            warmup >= 0,
             keys > 0, (8...65_536).contains(keySize), (0...12_000).contains(valueSize), duration + warmup <= 86_400
         else {
-            throw ValidationError("counts and times must be positive, --in-flight at least --connections, values at most 12,000")
+            throw ValidationError(
+                "counts and times must be positive, --in-flight at least --connections, values at most 12,000"
+            )
         }
     }
 
@@ -73,7 +76,8 @@ struct GRPCReport: BenchmarkReport {
 
     var text: String {
         let latency = latencyMicroseconds
-        return "\(call): \(operations) calls in \(fixed(seconds, 2)) s over \(connections) connections, \(inFlight) under way: "
+        return
+            "\(call): \(operations) calls in \(fixed(seconds, 2)) s over \(connections) connections, \(inFlight) under way: "
             + "\(fixed(opsPerSecond, 0)) a second; \(failed) failed; p50 \(fixed(latency.p50 / 1_000, 3)) ms, "
             + "p99 \(fixed(latency.p99 / 1_000, 3)) ms; the generator was busy \(fixed(clientBusy * 100, 0)) % of the time"
     }

@@ -53,7 +53,10 @@ final class GRPCLoad {
                 if ready[place].readable != 0 {
                     try connection.receive(now: now) { [self] nanoseconds, isGood in
                         guard isMeasuring else { return }
-                        guard isGood else { return failed += 1 }
+                        guard isGood else {
+                            failed += 1
+                            return
+                        }
                         operations += 1
                         _ = latencies.record(nanoseconds)
                     }

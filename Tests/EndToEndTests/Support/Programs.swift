@@ -18,9 +18,13 @@ enum Programs {
     static let kvnode = folder.appending(path: "kvnode").path
     static let kvctl = folder.appending(path: "kvctl").path
     static let kvbench = folder.appending(path: "kvbench").path
+    static let sstdump = folder.appending(path: "sstdump").path
+    static let walreplay = folder.appending(path: "walreplay").path
     static let cluster = root.appending(path: "scripts/cluster").path
 
     static let exist = [kvnode, kvctl].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
+
+    static let toolsExist = [sstdump, walreplay].allSatisfy { FileManager.default.isExecutableFile(atPath: $0) }
 
     /// The path of a program of the system; nil where it is not installed.
     static func installed(_ name: String) -> String? {

@@ -18,6 +18,13 @@ struct SmallDisk {
     /// Unmounts it; what is in it is gone.
     func remove() { umount2(folder.path, Int32(MNT_DETACH)) }
 
+    /// Makes the disk on a folder larger, as somebody does who adds room.
+    static func grow(_ folder: String, to bytes: Int) throws {
+        guard mount("tmpfs", folder, "tmpfs", UInt(MS_REMOUNT), "size=\(bytes)") == 0 else {
+            throw Socket.Failure(description: "remount \(folder): \(String(cString: strerror(errno)))")
+        }
+    }
+
     /// Whether this process may mount disks.
     static let canBeMade: Bool = {
         guard let folder = try? TemporaryFolder() else { return false }

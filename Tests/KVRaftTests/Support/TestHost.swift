@@ -97,6 +97,8 @@ final class TestHost {
     var leaveJointWanted = false
     var isDown = false
     var writesAreImmediate = true
+    /// What this replica decided so far.
+    var digest = EffectsDigest()
 
     init(_ replica: ReplicaID, settings: RaftSettings, disk: TestDisk, seed: UInt64, evicting: Int = 0) throws {
         self.replica = replica
@@ -143,6 +145,7 @@ final class TestHost {
         while core.hasEffects {
             core.takeEffects(into: &effects)
             core.checkInvariants()
+            digest.add(effects)
             for message in effects.messagesNow { try disk.check(promise: message) }
             outbox += effects.messagesNow
             if effects.needsPersisting || !effects.messagesAfterPersist.isEmpty {

@@ -14,6 +14,8 @@ final class LogNode {
     let disk: SimulatedFileSystem
     var options = NodeLogOptions()
     var cuts: [GroupID: LogCut] = [:]
+    /// Whether snapshots that were installed made the cuts.
+    var cutsAreInstalled = false
 
     private(set) var log: NodeLog?
     private(set) var recovered: RecoveredLog?
@@ -52,7 +54,7 @@ final class LogNode {
             lane: lane,
             pool: pool,
             options: options,
-            cuts: cuts
+            cuts: cuts.mapValues { ManifestCut($0, isInstalled: cutsAreInstalled) }
         )
         let seen = seen
         log.setEvents(

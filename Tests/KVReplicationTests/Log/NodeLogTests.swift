@@ -209,27 +209,46 @@ struct NodeLogTests {
         try node.start()
         #expect(node.seen.order == [0, 99, 0])
         #expect(try node.entries(1) == [entry(21, term: 6), entry(22, term: 6)])
-        #expect(node.recovered?.groups[GroupID(1)]?.isBehindManifest == false)
         #expect(node.log?.term(GroupID(1), at: 20) == 5)
     }
 
     @Test(arguments: [LogCut(index: 50, term: 4), LogCut(index: 20, term: 4)])
-    func `a log behind its manifest's cut, or of another term there, is voided for good`(cut: LogCut) throws {
+    func `a log behind the cut of an installed snapshot, or of another term there, is voided for good`(
+        cut: LogCut
+    ) throws {
         let node = LogNode(seed: 9)
         try node.start()
         node.append(1, 1...30)
         node.run()
         node.kill(.loseAll)
         node.cuts = [GroupID(1): cut]
+        node.cutsAreInstalled = true
         try node.start()
-        #expect(node.recovered?.groups[GroupID(1)]?.isBehindManifest == true)
         #expect(node.log?.lastIndex(GroupID(1)) == cut.index)
         node.append(1, (cut.index + 1)...(cut.index + 3), term: 5)
         node.run()
         node.kill(.loseAll)
+        node.cutsAreInstalled = false
         try node.start()
-        #expect(node.recovered?.groups[GroupID(1)]?.isBehindManifest == false)
         #expect(try node.entries(1).map(\.index) == [cut.index + 1, cut.index + 2, cut.index + 3])
+    }
+
+    @Test(arguments: [LogCut(index: 50, term: 4), LogCut(index: 20, term: 4)])
+    func `a log that lacks what its manifest's cut was made of is refused, each time`(cut: LogCut) throws {
+        let node = LogNode(seed: 9)
+        try node.start()
+        node.append(1, 1...30)
+        node.run()
+        node.kill(.loseAll)
+        node.cuts = [GroupID(1): cut]
+        for _ in 0..<2 {
+            let error = #expect(throws: LogError.self) { try node.start() }
+            let expected = cut.index == 50 ? "entry 50 was in it" : "was of term 4"
+            #expect("\(error.map { "\($0)" } ?? "")".contains(expected))
+        }
+        node.cuts = [GroupID(1): LogCut(index: 30, term: 1)]
+        try node.start()
+        #expect(node.log?.lastIndex(GroupID(1)) == 30)
     }
 
     @Test func `after a failed sync nothing completes and the owner hears why`() throws {

@@ -1,0 +1,128 @@
+package import KVBase
+import KVRaft
+import KVService
+
+// A replica whose state is damaged or differs from the majority's keeps its log, votes and acknowledges, and applies nothing more: it is in
+// quarantine. It leads nobody and serves nobody until a snapshot of the leader took its tablets' place.
+//
+//     healthy ── differs · damaged ──▶ quarantined: asks the leader ──▶ snapshot put in place ──▶ healthy
+
+extension GroupReplica {
+    /// How many ticks pass between two requests for a snapshot.
+    private static let rebuildTicks = 20
+    /// By the file that is here a quarantine outlives the process.
+    private var quarantinePath: String { store.directory + ".quarantined" }
+
+    /// Goes on with a quarantine from before the process started.
+    package func resumeQuarantine() {
+        guard host.fileSystem.exists(quarantinePath) else { return }
+        // What cannot be read was written all the same.
+        let reason = (try? host.fileSystem.readAll(quarantinePath)).map { String(decoding: $0, as: UTF8.self) }
+        quarantine(reason ?? "it was to be rebuilt when the node stopped")
+    }
+
+    /// Nodes whose replicas differ from what the majority has, as far as this leader heard.
+    package var differingNodes: [NodeID] {
+        guard isLeader else { return [] }
+        return health.differing.keys.compactMap { membership.node(of: $0) }.sorted()
+    }
+
+    /// An entry was applied: at each multiple of the interval the state is noted.
+    func noteHealth(_ index: LogIndex) {
+        guard index % ReplicaHealth.interval == 0 else { return }
+        var digest = ContentHash()
+        for hosted in machine.tablets {
+            let mark = hosted.tablet.mark
+            // After a restart a tablet may be ahead of what is applied again.
+            guard mark.appliedIndex <= index else { return }
+            digest.add(UInt64(hosted.shard.rawValue))
+            digest.add(mark.chainedHash)
+            digest.add(mark.revision)
+        }
+        health.note(ReplicaHealth.Sample(index: index, digest: digest.value))
+    }
+
+    /// Heartbeats carry what the majority agrees on, their answers what this replica has: two numbers that they have no other use for.
+    func addHealth(to message: inout Message) {
+        let sample: ReplicaHealth.Sample? =
+            switch message.kind {
+            case .heartbeat: health.agreed
+            case .heartbeatResponse: quarantine == nil ? health.newest : nil
+            default: nil
+            }
+        guard let sample else { return }
+        message.index = sample.index
+        message.rejectHint = sample.digest
+    }
+
+    /// Looks at what a heartbeat or its answer says of another replica's state.
+    ///
+    /// What is of another term says nothing: its sender may not be what it was.
+    func readHealth(_ message: Message) {
+        guard message.index > 0, message.term == core.term, quarantine == nil else { return }
+        let sample = ReplicaHealth.Sample(index: message.index, digest: message.rejectHint)
+        switch message.kind {
+        case .heartbeat:
+            if message.from == core.leader, health.contradicts(sample) { quarantine(difference(sample)) }
+        case .heartbeatResponse:
+            guard core.role == .leader else { return }
+            let voters = core.configuration.voters
+            if health.reported(sample, by: message.from, own: replica, voters: voters) {
+                quarantine(difference(sample))
+            }
+        default: break
+        }
+    }
+
+    private func difference(_ sample: ReplicaHealth.Sample) -> String {
+        "its state at entry \(sample.index) differs from what a majority of the replicas has"
+    }
+
+    /// Stops applying and asks for the leader's state; where nobody else has it, the group stops here.
+    package func quarantine(_ reason: String) {
+        guard stopReason == nil, quarantine == nil else { return }
+        guard core.configuration.replicas.contains(where: { $0 != replica }) else { return stop(reason) }
+        quarantine = reason
+        ticksInQuarantine = 0
+        // Where it cannot be written, what is found again is found again.
+        try? host.fileSystem.replace(quarantinePath, with: Array(reason.utf8))
+        core.beginRebuild()
+        applyingOrigins = nil
+        proposals.failAllWaiters()
+        giveBack()
+        for batch in reads.takeAll() { returnToRouter(batch) }
+        observer?.groupQuarantined(self, reason: reason)
+        host.turnEnd.ask()
+    }
+
+    /// Time passes in quarantine.
+    func tickQuarantine() {
+        guard quarantine != nil, !isInstalling else { return }
+        defer { ticksInQuarantine += 1 }
+        guard ticksInQuarantine % Self.rebuildTicks == 0 else { return }
+        if core.role == .leader {
+            // Refused where nobody is fit: it is tried again.
+            if let node = successor(where: { _ in true }) { try? transferLeadership(to: node) }
+        } else {
+            core.askForRebuild()
+        }
+    }
+
+    /// A snapshot took the place of the tablets.
+    func endQuarantine() {
+        health.reset()
+        guard quarantine != nil else { return }
+        quarantine = nil
+        rebuilds += 1
+        // Left behind, it asks for one snapshot too many at the next start.
+        try? host.fileSystem.remove(quarantinePath)
+        observer?.groupRebuilt(self)
+    }
+
+    /// What whoever asks is told meanwhile.
+    var quarantineError: ServiceError? {
+        quarantine.map {
+            ServiceError(.unavailable, "group \(id) is rebuilt on this node from the leader's snapshot: \($0)")
+        }
+    }
+}
