@@ -207,7 +207,8 @@ extension EndToEnd {
                 // The file of the first administrator is what it takes by itself.
                 let first = try Command.run(Programs.kvnode, config)
                 #expect(first.code == 0, "\(first.everything)")
-                let known = try Command.run(Programs.kvnode, config + ["--probe-credentials", file])
+                let right = cluster.folder.file("certs/administrator").path
+                let known = try Command.run(Programs.kvnode, config + ["--probe-credentials", right])
                 #expect(known.code == 0, "\(known.everything)")
             }
         }

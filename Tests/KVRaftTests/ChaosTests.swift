@@ -64,7 +64,7 @@ struct ChaosTests {
     func `a planted bug is found`(_ name: String, _ bug: PlantedBugs) throws {
         for start: UInt64 in [0, 10_000, 20_000] {
             var found: (seed: UInt64, failure: any Error)?
-            for seed in start..<(start + 300) where found == nil {
+            for seed in start..<(start + 3_000) where found == nil {
                 do {
                     var chaos = try Chaos(seed: seed, changesMembership: false, plantedBugs: bug)
                     try chaos.run(steps: 2_000)
