@@ -18,9 +18,9 @@ struct DirectWriter: ~Copyable, @unchecked Sendable {
 
     /// `O_DIRECT` in the kernel's interface; C's header keeps it from Swift.
     #if arch(arm64)
-        private static let directFlag: Int32 = 0o200000
+    private static let directFlag: Int32 = 0o200000
     #else
-        private static let directFlag: Int32 = 0o40000
+    private static let directFlag: Int32 = 0o40000
     #endif
 
     private let descriptor: Int32
