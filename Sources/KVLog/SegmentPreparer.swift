@@ -135,6 +135,8 @@ package final class SegmentPreparer: Sendable {
             }
             offset += UInt64(count)
         }
+        // The zeros may reach through the end of a block. This also ends the way around the cache: not every log goes it.
+        try file.truncate(to: segmentBytes)
         try file.synchronize()
         try fileSystem.synchronizeDirectory(directory)
         return file
