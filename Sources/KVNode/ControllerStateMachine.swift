@@ -12,6 +12,7 @@ final class ControllerStateMachine: GroupStateMachine {
     private static let accessRow = TabletRows.internalKey("access")
 
     private var hosted: HostedTablet
+    private let supportedLevel: UInt32
     private(set) var state: ControllerState
     private(set) var access = AccessState()
     /// Called after each change.
@@ -20,16 +21,22 @@ final class ControllerStateMachine: GroupStateMachine {
     var onAccessChange: (() -> Void)?
 
     /// Goes on from what the tablet holds.
-    /// - Throws: where the row cannot be read.
-    init(_ hosted: HostedTablet) throws {
+    /// - Throws: where the row cannot be read, or the cluster uses a feature level beyond the supported one.
+    init(_ hosted: HostedTablet, supportedLevel: UInt32) throws {
         self.hosted = hosted
+        self.supportedLevel = supportedLevel
         state = ControllerState()
         try load()
     }
 
     private func load() throws {
         if let stored = try stored(Self.row) { state = try stored.withUnsafeBytes { try ControllerState($0) } }
+        try check(state.featureLevel)
         if let stored = try stored(Self.accessRow) { access = try stored.withUnsafeBytes { try AccessState($0) } }
+    }
+
+    private func check(_ level: UInt32) throws {
+        if level > supportedLevel { throw ApplyError.newerFeatureLevel(level, supported: supportedLevel) }
     }
 
     private func stored(_ row: [UInt8]) throws -> [UInt8]? {
@@ -61,8 +68,11 @@ final class ControllerStateMachine: GroupStateMachine {
             return .done
         }
         let command = try entry.payload.withUnsafeBytes { try ControllerCommand($0) }
+        if case .levelRaised(let level) = command { try check(level) }
         let outcome = state.apply(command)
         try write(outcome == .applied ? state.encoded : nil, to: Self.row, entry)
+        // In the tables soon, so that an older program refuses the directory when it is started, not when it comes to this entry.
+        if case .levelRaised = command, outcome == .applied { hosted.tablet.flush() }
         if case .refused(let reason) = outcome {
             reply(0, .failed(ServiceError(.conflict, reason)))
         } else {

@@ -150,7 +150,12 @@ private struct NodeOpener {
                 guard let hosted = tablets.first else {
                     throw NodeError("group 0 has no tablet; its manifest is damaged")
                 }
-                let made = try ControllerStateMachine(hosted)
+                let made: ControllerStateMachine
+                do {
+                    made = try ControllerStateMachine(hosted, supportedLevel: settings.featureLevel)
+                } catch let error as ApplyError {
+                    throw NodeError("data directory \(directory): \(error)")
+                }
                 controller = made
                 machine = made
             } else {
@@ -162,12 +167,6 @@ private struct NodeOpener {
             groups.append(try openGroup(id, store, machine, opener, nodeLog, recovered))
         }
         guard let controller else { throw NodeError("group 0 is missing") }
-        guard controller.state.featureLevel <= settings.featureLevel else {
-            throw NodeError(
-                "data directory \(directory) is of a cluster that uses feature level \(controller.state.featureLevel), this version"
-                    + " supports \(settings.featureLevel): run a newer version"
-            )
-        }
         return NodeParts(
             lock: lock,
             identityStore: identity,

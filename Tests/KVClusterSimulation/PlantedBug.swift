@@ -44,7 +44,13 @@ package enum PlantedBug: String, CaseIterable, Sendable {
             options.raftBugs.insert(.skipsJoint)
             options.faults.insert(.membership)
             options.operations = max(options.operations, 1_000)
-        case .readsWithoutRound: options.raftBugs.insert(.readsWithoutRound)
+        case .readsWithoutRound:
+            // Only a leader that is cut off shows it, to who reads what another wrote meanwhile: long runs of that alone.
+            options.raftBugs.insert(.readsWithoutRound)
+            options.faults = [.partition, .clock]
+            options.clients = 12
+            options.keys = 3
+            options.operations = max(options.operations, 1_500)
         case .appliedIndexApart: options.bugs.insert(.appliedIndexApart)
         case .snapshotDropsSessions: options.bugs.insert(.snapshotDropsSessions)
         case .losesAnEntry:

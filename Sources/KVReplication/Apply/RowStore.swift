@@ -90,6 +90,8 @@ package enum ApplyError: Error, Equatable, Sendable, CustomStringConvertible {
     case damagedRow(ShardID, DecodingError)
     /// The storage failed.
     case storage(ShardID, StorageError)
+    /// The cluster uses what this program does not know yet.
+    case newerFeatureLevel(UInt32, supported: UInt32)
 
     /// One line for a person.
     package var description: String {
@@ -100,6 +102,8 @@ package enum ApplyError: Error, Equatable, Sendable, CustomStringConvertible {
             "command \(ordinal) of entry \(index) cannot be read (\(error)): is a peer newer than this program?"
         case .damagedRow(let shard, let error): "a row of shard \(shard) is damaged (\(error)); rebuild it from a peer"
         case .storage(let shard, let error): "shard \(shard): \(error)"
+        case .newerFeatureLevel(let level, let supported):
+            "the cluster uses feature level \(level), this version supports \(supported): run a newer version"
         }
     }
 }

@@ -78,7 +78,7 @@ extension GroupReplica {
         let reason = "entry \(entry.index) cannot be applied: \(error)"
         switch error {
         // Where the entry itself is not understood, the others' state would not help.
-        case ApplyError.unreadableEntry, ApplyError.unreadableCommand: stop(reason)
+        case ApplyError.unreadableEntry, ApplyError.unreadableCommand, ApplyError.newerFeatureLevel: stop(reason)
         default: quarantine(reason)
         }
     }
