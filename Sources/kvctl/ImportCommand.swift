@@ -91,6 +91,8 @@ struct ImportCommand: AsyncParsableCommand {
             options.inFlightMax = inFlight
             options.requestTimeout = global.timeout.duration
             options.giveUpAfter = giveUpAfter.duration
+            options.credentials = session.client.configuration.credentials
+            options.tls = session.client.configuration.tls
             options.stateFile = stateFile ?? (isStandardInput ? nil : file + ".kvimport")
             options.resumes = resume
             options.acknowledgedFile = acknowledged

@@ -15,8 +15,7 @@ extension EndToEnd {
                 let ports = try [1, 2].map { "\(try cluster.node($0).grpc)" }
                 let command = try Command.run(python, [Self.script("grpcio_transcript.py")] + ports, within: 180)
                 try #require(command.code == 0, "\(command.everything)")
-                let page = Programs.root.appending(path: "docs/transcripts/grpcio.txt")
-                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+                try Transcript.expect(command.text, isAs: "grpcio.txt")
             }
         }
 

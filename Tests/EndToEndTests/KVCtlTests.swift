@@ -75,13 +75,6 @@ extension EndToEnd {
                 let shown = try RESPConnection(port: cluster.node(2).resp).ask("CONFIG", "GET", "maxclients")
                 #expect(shown == .list([.text("maxclients"), .text("100")]))
 
-                // A disk that is nearly full by another bound, and room again by the old one.
-                #expect(try cluster.kvctl("config", "set", "alarms.memory_percent", "1").code == 0)
-                #expect(try Poll.until(20) { try cluster.kvctl("alarm").code == 6 })
-                #expect(try cluster.kvctl("config", "set", "alarms.memory_percent", "100").code == 0)
-                let cleared = try cluster.kvctl("alarm", "clear", "--timeout", "30s")
-                #expect(cleared.code == 0, "\(cleared.everything)")
-
                 for number in 0..<200 { #expect(try cluster.kvctlIsDone("k\(number % 4)", number)) }
                 let compacted = try cluster.kvctl("compact", "-o", "json")
                 #expect(compacted.code == 0 && compacted.text.contains("bytesAfter"), "\(compacted.everything)")

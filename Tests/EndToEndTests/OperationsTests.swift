@@ -79,6 +79,13 @@ extension EndToEnd {
                 #expect(FileManager.default.createFile(atPath: ballast, contents: Data(repeating: 1, count: 41 << 20)))
                 #expect(Poll.until(20) { alarm() == 1 })
                 #expect(try HTTPExchange.send("GET", "/readyz", port: node.http).text.contains("disk of the data"))
+                #expect(try cluster.kvctl("alarm").code == 6)
+                // The bound changes while the node runs: below it the alarm is gone, and back again with the old one.
+                #expect(try cluster.kvctl("config", "set", "alarms.disk_free", "0B").code == 0)
+                let cleared = try cluster.kvctl("alarm", "clear", "--timeout", "30s")
+                #expect(cleared.code == 0, "\(cleared.everything)")
+                #expect(try cluster.kvctl("config", "set", "alarms.disk_free", "1GiB").code == 0)
+                #expect(Poll.until(20) { alarm() == 1 })
                 try FileManager.default.removeItem(atPath: ballast)
                 #expect(Poll.until(20) { alarm() == 0 })
             }

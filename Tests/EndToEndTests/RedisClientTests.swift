@@ -16,8 +16,7 @@ extension EndToEnd {
                 let arguments = [script, "\(try cluster.node(2).resp)", "\(clusterPort)"]
                 let command = try Command.run(python, arguments, within: 120)
                 try #require(command.code == 0, "\(command.everything)")
-                let page = Programs.root.appending(path: "docs/transcripts/redis-py.txt")
-                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+                try Transcript.expect(command.text, isAs: "redis-py.txt")
             }
         }
 
@@ -157,8 +156,7 @@ extension EndToEnd {
                 let ports = try [1, 2].map { "\(try cluster.node($0).http)" }
                 let command = try Command.run(script, ports, within: 120)
                 try #require(command.code == 0, "\(command.everything)")
-                let page = Programs.root.appending(path: "docs/transcripts/curl.txt")
-                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+                try Transcript.expect(command.text, isAs: "curl.txt")
             }
         }
 
@@ -173,8 +171,7 @@ extension EndToEnd {
                     ],
                     within: 120
                 )
-                let page = Programs.root.appending(path: "docs/transcripts/kvctl.txt")
-                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+                try Transcript.expect(command.text, isAs: "kvctl.txt")
             }
         }
 

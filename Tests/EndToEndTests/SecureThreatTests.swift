@@ -163,8 +163,7 @@ extension EndToEnd {
                     within: 180
                 )
                 try #require(command.code == 0, "\(command.everything)")
-                let page = Programs.root.appending(path: "docs/transcripts/redis-py.txt")
-                #expect(try command.text == String(contentsOf: page, encoding: .utf8))
+                try Transcript.expect(command.text, isAs: "redis-py.txt")
             }
         }
 
@@ -179,21 +178,19 @@ extension EndToEnd {
                     environment: ["SCHEME": "https", "CURL_HOME": cluster.folder.url.path],
                     within: 120
                 )
-                let pages = Programs.root.appending(path: "docs/transcripts")
-                #expect(try curl.text == String(contentsOf: pages.appending(path: "curl.txt"), encoding: .utf8))
+                try Transcript.expect(curl.text, isAs: "curl.txt")
             }
         }
 
         @Test func `kvctl gets over TLS, as an administrator, what its transcript says`() throws {
             try SecureCluster.run { cluster in
-                let pages = Programs.root.appending(path: "docs/transcripts")
                 let kvctl = try Command.run(
                     Programs.root.appending(path: "scripts/lib/kvctl_transcript.sh").path,
                     [Programs.kvctl],
                     environment: cluster.environment,
                     within: 120
                 )
-                #expect(try kvctl.text == String(contentsOf: pages.appending(path: "kvctl.txt"), encoding: .utf8))
+                try Transcript.expect(kvctl.text, isAs: "kvctl.txt")
             }
         }
 

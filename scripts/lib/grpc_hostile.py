@@ -76,7 +76,10 @@ class Connection:
             if found is None or found[0] in kinds:
                 return found
             if found[0] == SETTINGS and not found[1] & ACK:
-                self.send(frame(SETTINGS, ACK, 0))
+                try:
+                    self.send(frame(SETTINGS, ACK, 0))
+                except ConnectionError:
+                    return None
 
     def call(self, stream, method="Get", payload=GET):
         self.send(frame(HEADERS, END_HEADERS, stream, head(method)) + frame(DATA, END_STREAM, stream, payload))

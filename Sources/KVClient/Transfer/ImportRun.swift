@@ -120,7 +120,9 @@ struct ImportRun {
         let connection = RESPConnection.Options(
             connectTimeout: options.connectTimeout,
             requestTimeout: options.requestTimeout,
-            inFlightMax: max(1, options.inFlightMax)
+            inFlightMax: max(1, options.inFlightMax),
+            credentials: options.credentials,
+            tls: options.tls
         )
         for index in lanes.indices {
             guard let at = lanes[index].connectAt, at <= now else { continue }

@@ -16,6 +16,10 @@ public struct ImportOptions: Sendable {
     public var connectTimeout: Duration
     /// The import gives up after this long without a single acknowledgement.
     public var giveUpAfter: Duration
+    /// Who the import is; nil where the nodes do not ask.
+    public var credentials: Credentials?
+    /// Whom the import believes; nil where it speaks in the clear.
+    public var tls: ClientTLS?
     /// Where how far it came is kept; nil for nowhere.
     ///
     /// Removed once every record is acknowledged.

@@ -38,7 +38,7 @@ final class ConnectionCrowd {
         for number in 0..<count {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
             guard descriptor >= 0 else { return }
-            var patience = timeval(tv_sec: 5, tv_usec: 0)
+            var patience = timeval(tv_sec: 30, tv_usec: 0)
             let length = socklen_t(MemoryLayout<timeval>.size)
             setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, length)
             setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, length)
