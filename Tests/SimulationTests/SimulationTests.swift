@@ -105,7 +105,10 @@ struct SimulationTests {
         let outcome = try UpgradeRun.run(seed: 5)
         #expect(outcome.levels == [1, 1, 2])
         let refusal = try #require(outcome.refusal)
-        #expect(refusal.contains("the cluster uses feature level 2, this version supports 1: run a newer version"), "\(refusal)")
+        #expect(
+            refusal.contains("the cluster uses feature level 2, this version supports 1: run a newer version"),
+            "\(refusal)"
+        )
     }
 
     @Test func `a leader whose disk stands still hands leadership over`() throws {
