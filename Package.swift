@@ -229,7 +229,7 @@ let modules: [Module] = [
     Module(
         "kvbench",
         .executable,
-        ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+        ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft"],
         arguments + [("Histogram", "hdrhistogram-swift")]
     ),
 
@@ -353,13 +353,19 @@ let modules: [Module] = [
     ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),
     Module("KVConfigurationTests", .test, ["KVBase", "KVConfiguration"]),
+    Module("KVCtlTests", .test, ["kvctl"], []),
     Module("KVBenchTests", .test, ["kvbench"], [("Histogram", "hdrhistogram-swift")]),
     Module("KVLinearizabilityTests", .test, ["KVLinearizability"]),
     Module("FuzzTests", .test, ["KVFuzzing"]),
     Module("CrashTests", .test),
     Module("LayeringTests", .test),
     Module("SimulationTests", .test, ["KVClusterSimulation", "KVBase"]),
-    Module("EndToEndTests", .test, ["KVLinearizability", "KVHistoryClient", "KVPeer"], [("NIOCore", "swift-nio")]),
+    Module(
+        "EndToEndTests",
+        .test,
+        ["KVLinearizability", "KVHistoryClient", "KVPeer", "KVClient"],
+        [("NIOCore", "swift-nio")]
+    ),
 ]
 
 let instruments: [Module] = [

@@ -19,12 +19,14 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     private let total: Counter
     private let rejected: Counter
     private let logger: Logger
+    private let loop: any EventLoop
     private let count = Atomic(0)
     private var context: ChannelHandlerContext?
     private var isHeld = false
     private var isPausing = false
 
-    init(_ settings: GRPCSettings, _ registry: MetricRegistry, _ logger: Logger) {
+    init(_ settings: GRPCSettings, on loop: any EventLoop, _ registry: MetricRegistry, _ logger: Logger) {
+        self.loop = loop
         connectionsMax = Atomic(settings.connectionsMax)
         open = registry.gauge(.connections, "grpc")
         total = registry.counter(.connectionsTotal, "grpc")
@@ -39,7 +41,11 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     /// Changes how many connections may be open; those that are stay.
     ///
     /// Any thread.
-    func limit(to connections: Int) { connectionsMax.store(connections, ordering: .relaxed) }
+    func limit(to connections: Int) {
+        connectionsMax.store(connections, ordering: .relaxed)
+        // Who waits in the listen queue may come in now.
+        loop.execute { [self] in readOn() }
+    }
 
     /// A connection came; on its own loop.
     func admit(_ channel: any Channel) {

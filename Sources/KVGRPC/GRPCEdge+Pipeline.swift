@@ -16,7 +16,7 @@ extension GRPCEdge {
         _ call: OneCall,
         _ writer: RPCWriter<Kv_V1_PipelineResponse>
     ) async throws {
-        let sink = PipelineSink(countMax: settings.pipelineMax, bytesMax: Self.answerBytesMax, metrics)
+        let sink = PipelineSink(countMax: settings.pipelineMax, bytesMax: Self.answerBytesMax, of: unread, metrics)
         let redirects = try call.redirects
         try await withRPCCancellationHandler {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -91,9 +91,12 @@ extension GRPCEdge {
     ) async throws {
         var message = Kv_V1_PipelineResponse()
         var bytes = 0
+        var addresses: [UInt64: String] = [:]
         for var answer in answers {
             if case .error(var error) = answer.kind, error.hasLeader, error.leader.address.isEmpty {
-                error.leader.address = await address(of: NodeID(error.leader.node)) ?? ""
+                let node = error.leader.node
+                if addresses[node] == nil { addresses[node] = await address(of: NodeID(node)) ?? "" }
+                error.leader.address = addresses[node] ?? ""
                 answer.error = error
             }
             bytes += 32 + answer.valueBytes
@@ -108,7 +111,7 @@ extension GRPCEdge {
 
 extension Kv_V1_PipelineResponse.Answer {
     /// About how many bytes of values it has.
-    fileprivate var valueBytes: Int {
+    var valueBytes: Int {
         switch kind {
         case .get(let get): get.value.count
         case .put(let put): put.previous.count

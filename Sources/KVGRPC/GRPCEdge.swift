@@ -16,6 +16,8 @@ final class GRPCEdge: Sendable {
     let metrics: GRPCMetrics
     let logger: Logger
     let reader: RequestReader
+    /// The answers of all pipelines that wait to be read.
+    let unread: UnreadBudget
 
     init(
         _ service: any KeyValueService,
@@ -29,6 +31,7 @@ final class GRPCEdge: Sendable {
         self.settings = settings
         self.logger = logger
         metrics = GRPCMetrics(registry)
+        unread = UnreadBudget(bytesMax: settings.unreadBytesMax)
         reader = RequestReader(limits: service.requestLimits)
     }
 
@@ -45,7 +48,7 @@ final class GRPCEdge: Sendable {
         let given = metadata.givenRequestID
         let requestID = given ?? Self.newRequestID
         do throws(GRPCFailure) {
-            let call = try await begin(method, metadata, context, requestID, started)
+            let call = try begin(method, metadata, requestID, started)
             let answer = try await body(call)
             finish(method, requestID, nil, since: started)
             return ServerResponse(message: answer, metadata: Self.echo(given))
@@ -69,7 +72,7 @@ final class GRPCEdge: Sendable {
         let given = metadata.givenRequestID
         let requestID = given ?? Self.newRequestID
         do throws(GRPCFailure) {
-            let call = try await begin(method, metadata, context, requestID, started)
+            let call = try begin(method, metadata, requestID, started)
             return StreamingServerResponse(metadata: Self.echo(given)) { [self] writer in
                 do {
                     try await body(call, writer)
@@ -132,22 +135,13 @@ final class GRPCEdge: Sendable {
     private func begin(
         _ method: GRPCMethod,
         _ metadata: Metadata,
-        _ context: ServerContext,
         _ requestID: String,
         _ started: NIODeadline
-    ) async throws(GRPCFailure) -> OneCall {
-        let session = ClientSession(service, authenticator?.control)
-        if let authenticator, authenticator.control.isRequired, method != .check, method != .watch {
-            let address = Self.host(of: context.remotePeer)
-            do throws(ServiceError) {
-                guard let field = metadata.first("authorization") else {
-                    throw ServiceError(.unauthenticated, "send credentials: authorization with Basic or Bearer")
-                }
-                session.begin(as: try await authenticator.prove(Credentials(authorization: field), from: address))
-            } catch {
-                logger.notice("authentication failed", metadata: .keys([.address: address]))
-                throw GRPCFailure(error)
-            }
+    ) throws(GRPCFailure) -> OneCall {
+        let session = Gatekeeper.admitted ?? ClientSession(service, authenticator?.control)
+        if let authenticator, authenticator.control.isRequired, !method.isOpen, Gatekeeper.admitted == nil {
+            // It became required a moment ago.
+            throw GRPCFailure(Gatekeeper.isMissing)
         }
         return OneCall(
             method: method,
@@ -158,11 +152,16 @@ final class GRPCEdge: Sendable {
         )
     }
 
-    /// `ipv4:10.0.0.1:4711` without what changes from connection to connection.
-    static func host(of peer: String) -> String {
-        let parts = peer.split(separator: ":", maxSplits: 1)
-        guard parts.count == 2, let colon = parts[1].lastIndex(of: ":") else { return peer }
-        return String(parts[1][..<colon].filter { $0 != "[" && $0 != "]" })
+    /// What a call is answered that was refused before it was looked at.
+    func refused(
+        _ method: GRPCMethod,
+        _ metadata: Metadata,
+        _ failure: GRPCFailure,
+        since started: NIODeadline
+    ) -> RPCError {
+        let requestID = metadata.givenRequestID ?? Self.newRequestID
+        finish(method, requestID, failure, since: started)
+        return failure.rpcError(requestID: requestID)
     }
 
     // MARK: After a call

@@ -34,7 +34,7 @@ package final class GRPCListener: Sendable {
         edge = GRPCEdge(service, authenticator, settings, metrics, logger)
         executor = LoopExecutor(loop)
         stopDeadline = settings.stopDeadline
-        gate = ConnectionGate(settings, metrics, logger)
+        gate = ConnectionGate(settings, on: loop, metrics, logger)
         let sweeper = StreamSweeper()
         sweeper.start(on: loop)
         let factory = LoopListenerFactory(
@@ -56,7 +56,8 @@ package final class GRPCListener: Sendable {
                 listenerFactory: factory,
                 config: Self.config(settings, messageBytesMax: bytesMax, sweeper)
             ),
-            services: [edge, HealthService(edge), ReflectionService(edge)]
+            services: [edge, HealthService(edge), ReflectionService(edge)],
+            interceptors: authenticator == nil ? [] : [Gatekeeper(edge: edge)]
         )
     }
 

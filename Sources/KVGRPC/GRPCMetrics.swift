@@ -132,10 +132,13 @@ enum GRPCMethod: String, CaseIterable {
         }
     }
 
+    /// Whether everybody may call it, as with `/readyz`.
+    var isOpen: Bool { self == .check || self == .watch }
+
     /// Whether it may change something.
     var isWrite: Bool {
         switch self {
-        case .put, .delete, .increment, .batch, .openSession, .keepSession, .endSession: true
+        case .put, .delete, .increment, .batch, .pipeline, .openSession, .keepSession, .endSession: true
         default: false
         }
     }

@@ -8,6 +8,10 @@ package struct GRPCSettings: Sendable {
     package var streamsMax = 128
     /// How many requests of one pipeline may be unanswered before it is read no further.
     package var pipelineMax = 1_024
+    /// How many bytes of pipelines' answers may wait for their clients, over all connections.
+    package var unreadBytesMax = 512 << 20
+    /// How many calls may watch the health at once; everybody may, so that they must not take all connections.
+    package var watchesMax = 1_024
     /// How long a connection may be without a call.
     package var idleTimeout: Duration = .seconds(300)
     /// How long the rest of a message that has begun may take to come.

@@ -14,6 +14,7 @@ final class HealthService: Grpc_Health_V1_Health.ServiceProtocol {
     private static let freshness = TimeAmount.milliseconds(100)
 
     private let edge: GRPCEdge
+    private let watches = Atomic(0)
     private let last = Mutex<(isReady: Bool, until: NIODeadline)?>(nil)
 
     init(_ edge: GRPCEdge) { self.edge = edge }
@@ -24,7 +25,11 @@ final class HealthService: Grpc_Health_V1_Health.ServiceProtocol {
     ) async throws -> ServerResponse<Grpc_Health_V1_HealthCheckResponse> {
         await edge.serve(.check, request.metadata, context) { _ throws(GRPCFailure) in
             guard Self.services.contains(request.message.service) else {
-                throw GRPCFailure(.notFound, "SERVICE_UNKNOWN", "there is no service '\(request.message.service)' here")
+                throw GRPCFailure(
+                    .notFound,
+                    "SERVICE_UNKNOWN",
+                    "there is no service '\(request.message.service.prefix(128))' here"
+                )
             }
             var response = Grpc_Health_V1_HealthCheckResponse()
             response.status = await isReady() ? .serving : .notServing
@@ -38,6 +43,10 @@ final class HealthService: Grpc_Health_V1_Health.ServiceProtocol {
     ) async throws -> StreamingServerResponse<Grpc_Health_V1_HealthCheckResponse> {
         let isKnown = Self.services.contains(request.message.service)
         return await edge.stream(.watch, request.metadata, context) { [self] call, writer in
+            defer { watches.subtract(1, ordering: .relaxed) }
+            guard watches.add(1, ordering: .relaxed).newValue <= edge.settings.watchesMax else {
+                throw GRPCFailure(.resourceExhausted, "OVERLOADED", "too many calls watch the health: ask with Check")
+            }
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await context.cancellation.cancelled }
                 group.addTask { [self] in try await tell(writer, isKnown: isKnown) }

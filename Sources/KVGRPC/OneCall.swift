@@ -62,18 +62,30 @@ extension Metadata {
         return given
     }
 
-    /// `grpc-timeout`: up to eight digits and a unit.
-    var grpcTimeout: TimeAmount? {
-        guard let text = first("grpc-timeout"), let unit = text.utf8.last, let count = Int64(text.dropLast()),
-            (0...99_999_999).contains(count)
+    /// The call's `grpc-timeout`, which `StreamWatch` let through.
+    var grpcTimeout: TimeAmount? { first("grpc-timeout").flatMap { GRPCTimeout($0)?.amount } }
+}
+
+/// `grpc-timeout`: one to eight digits and a unit, as the protocol has it.
+///
+/// The gRPC library takes any number and ends the process over a negative one, so that nothing else may come to it.
+struct GRPCTimeout {
+    let amount: TimeAmount
+
+    init?(_ text: String) {
+        let digits = text.utf8.dropLast()
+        guard let unit = text.utf8.last, (1...8).contains(digits.count),
+            digits.allSatisfy({ (0x30...0x39).contains($0) }),
+            let count = Int64(text.dropLast())
         else { return nil }
         switch unit {
-        case UInt8(ascii: "H"): return .hours(count)
-        case UInt8(ascii: "M"): return .minutes(count)
-        case UInt8(ascii: "S"): return .seconds(count)
-        case UInt8(ascii: "m"): return .milliseconds(count)
-        case UInt8(ascii: "u"): return .microseconds(count)
-        case UInt8(ascii: "n"): return .nanoseconds(count)
+        // A day is as good as for ever, and its nanoseconds are a number.
+        case UInt8(ascii: "H"): amount = .hours(min(count, 24))
+        case UInt8(ascii: "M"): amount = .minutes(min(count, 24 * 60))
+        case UInt8(ascii: "S"): amount = .seconds(count)
+        case UInt8(ascii: "m"): amount = .milliseconds(count)
+        case UInt8(ascii: "u"): amount = .microseconds(count)
+        case UInt8(ascii: "n"): amount = .nanoseconds(count)
         default: return nil
         }
     }

@@ -2,6 +2,19 @@ import KVService
 import NIOCore
 import Synchronization
 
+/// How many bytes of answers wait, in all pipelines together, for clients to read them.
+final class UnreadBudget: Sendable {
+    let bytesMax: Int
+    private let bytes = Atomic(0)
+
+    init(bytesMax: Int) { self.bytesMax = bytesMax }
+
+    /// Counts bytes, also beyond the bound; whether they are within it.
+    func add(_ count: Int) -> Bool { bytes.add(count, ordering: .relaxed).newValue <= bytesMax }
+
+    func remove(_ count: Int) { if count > 0 { bytes.subtract(count, ordering: .relaxed) } }
+}
+
 /// The requests of one pipeline that are under way, and the answers that wait to be written.
 ///
 /// Who reads the stream takes room before it submits, so that at most `countMax` requests are unanswered or their answers unwritten; who
@@ -20,10 +33,13 @@ final class PipelineSink: ReplySink {
         var readyBytes = 0
         /// Answers that were taken and are not written.
         var leaving = 0
+        var leavingBytes = 0
         var writer: CheckedContinuation<Void, Never>?
         var reader: CheckedContinuation<Void, Never>?
         var isInputOver = false
         var isStopped = false
+        /// Whether too much waits to be read.
+        var isUnread = false
         var failure: (any Error)?
 
         var unanswered: Int { underWay.count + ready.count + leaving }
@@ -31,14 +47,18 @@ final class PipelineSink: ReplySink {
 
     private let countMax: Int
     private let bytesMax: Int
+    private let all: UnreadBudget
     private let metrics: GRPCMetrics
     private let state = Mutex(State())
 
-    init(countMax: Int, bytesMax: Int, _ metrics: GRPCMetrics) {
+    init(countMax: Int, bytesMax: Int, of all: UnreadBudget, _ metrics: GRPCMetrics) {
         self.countMax = countMax
         self.bytesMax = bytesMax
+        self.all = all
         self.metrics = metrics
     }
+
+    deinit { state.withLock { all.remove($0.readyBytes + $0.leavingBytes) } }
 
     // MARK: The reader's side
 
@@ -104,6 +124,8 @@ final class PipelineSink: ReplySink {
         answer.id = request.id
         let nanoseconds = UInt64(max(0, (NIODeadline.now() - request.started).nanoseconds))
         do throws(GRPCFailure) {
+            // What is read now would only wait behind what nobody reads.
+            if !request.asked.isWrite, state.withLock({ $0.isUnread }) { throw unread }
             try request.asked.fill(&answer, reply)
             metrics.record(request.asked.operation, .ok, nanoseconds: nanoseconds)
         } catch {
@@ -111,20 +133,26 @@ final class PipelineSink: ReplySink {
             metrics.reject(error)
             metrics.record(request.asked.operation, error.outcome, nanoseconds: nanoseconds)
         }
-        push(answer, bytes: 64 + (reply.value?.count ?? 0))
+        push(answer, bytes: 64 + answer.valueBytes)
+    }
+
+    private var unread: GRPCFailure {
+        GRPCFailure(
+            .resourceExhausted,
+            "UNREAD",
+            "more than \(bytesMax) bytes of answers wait to be read, or \(all.bytesMax) over all clients"
+        )
     }
 
     private func push(_ answer: Kv_V1_PipelineResponse.Answer, bytes: Int) {
         let writer = state.withLock { state -> CheckedContinuation<Void, Never>? in
             state.ready.append(answer)
             state.readyBytes += bytes
-            if state.readyBytes > bytesMax, state.failure == nil {
+            let isWithin = all.add(bytes)
+            if !isWithin || state.readyBytes + state.leavingBytes > bytesMax, state.failure == nil {
                 state.isStopped = true
-                state.failure = GRPCFailure(
-                    .resourceExhausted,
-                    "UNREAD",
-                    "more than \(bytesMax) bytes of answers wait to be read"
-                )
+                state.isUnread = true
+                state.failure = unread
             }
             return state.writer.take()
         }
@@ -140,7 +168,9 @@ final class PipelineSink: ReplySink {
             let (taken, isOver, failure, reader) = state.withLock {
                 state -> ([Kv_V1_PipelineResponse.Answer], Bool, (any Error)?, CheckedContinuation<Void, Never>?) in
                 // Those taken before were written by now.
+                all.remove(state.leavingBytes)
                 state.leaving = state.ready.count
+                state.leavingBytes = state.readyBytes
                 state.readyBytes = 0
                 let taken = state.ready
                 state.ready = []

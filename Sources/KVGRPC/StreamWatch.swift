@@ -1,9 +1,10 @@
+import GRPCCore
 import NIOCore
 import NIOHPACK
 import NIOHTTP2
 
 /// Ends a call whose client is slow: the rest of a message does not come, or an answer is not read; and one that announces a message
-/// over the limit, with a status that says so, before the message is read.
+/// over the limit or a timeout that is none, with a status that says so, before gRPC sees it.
 ///
 /// No timers of its own: `StreamSweeper` looks at all calls of a loop now and then. On its channel's event loop only.
 final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
@@ -54,13 +55,19 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
         guard !isRefused else { return }
         switch unwrapInboundIn(data) {
         case .headers(let headers):
+            if headers.headers["grpc-timeout"].contains(where: { GRPCTimeout($0) == nil }) {
+                return refuse(context, .invalidArgument, "grpc-timeout is 1 to 8 digits and one of H, M, S, m, u, n")
+            }
             let path = headers.headers.first(name: ":path") ?? ""
             let mayBeSilent = path.hasSuffix("/Pipeline") || path.hasSuffix("/ServerReflectionInfo")
             if !headers.endStream, !mayBeSilent { inputDeadline = .now() + settings.messageTimeout.amount }
             if headers.endStream { inputDeadline = nil }
         case .data(let data):
             if case .byteBuffer(let bytes) = data.data { progress.take(bytes.readableBytesView) }
-            if progress.longest > messageBytesMax { return refuse(context) }
+            if progress.longest > messageBytesMax {
+                let text = "a message of \(progress.longest) bytes is over the limit, \(messageBytesMax)"
+                return refuse(context, .resourceExhausted, text)
+            }
             if data.endStream || !progress.isInside {
                 inputDeadline = nil
             } else if inputDeadline == nil {
@@ -71,16 +78,13 @@ final class StreamWatch: ChannelDuplexHandler, RemovableChannelHandler {
         context.fireChannelRead(data)
     }
 
-    /// Says that the message is too long; what comes of it is dropped, and the stream is reset a little later.
-    private func refuse(_ context: ChannelHandlerContext) {
+    /// Says what is wrong; what else comes is dropped, and the stream is reset a little later.
+    private func refuse(_ context: ChannelHandlerContext, _ code: Status.Code, _ text: String) {
         isRefused = true
         var headers: HPACKHeaders =
             hasAnswered ? [:] : [":status": "200", "content-type": "application/grpc"]
-        headers.add(name: "grpc-status", value: "8")
-        headers.add(
-            name: "grpc-message",
-            value: "a message of \(progress.longest) bytes is over the limit, \(messageBytesMax)"
-        )
+        headers.add(name: "grpc-status", value: "\(code.rawValue)")
+        headers.add(name: "grpc-message", value: text)
         let trailers = HTTP2Frame.FramePayload.headers(.init(headers: headers, endStream: true))
         context.writeAndFlush(wrapOutboundOut(trailers), promise: nil)
         // Not at once: a reset would overtake the status at a client that is still sending.

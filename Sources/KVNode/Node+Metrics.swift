@@ -29,6 +29,7 @@ extension Node {
             logSegments: host.log.segmentCount,
             snapshots: (snapshots.sentCount, snapshots.failedCount, snapshots.transferCount)
         )
+        found.featureLevel = clusterFeatureLevel
         found.queues.leader = waiting.count
         found.queues.proxied = proxies.count
         found.queues.logBytes = host.log.queuedBytes

@@ -15,6 +15,8 @@ package struct RecoveryReport: Sendable {
         package let commit: LogIndex
         /// The nodes of its voters, as far as this directory knows.
         package let voters: [NodeID]
+        /// Why its state is not to be believed; nil where nothing is known against it.
+        package let fault: String?
     }
 
     /// The cluster that was.
@@ -43,7 +45,7 @@ extension Node {
     ///
     /// `completion` is called on the home scheduler when everything is durable; the identity comes last, so that it can be done again
     /// where it was interrupted. The process ends after it and is started as usual.
-    /// - Throws: `NodeError` where the directory cannot be opened.
+    /// - Throws: `NodeError` where the directory cannot be opened, or what it holds is known to be wrong.
     package static func recover(
         _ settings: NodeSettings,
         as cluster: ClusterID,
@@ -54,6 +56,12 @@ extension Node {
         var alone = settings
         alone.standsAlone = true
         let node = try open(alone, environment: environment, log: log)
+        for group in node.sortedGroups {
+            guard let fault = group.rebuildReason else { continue }
+            throw NodeError(
+                "the state of group \(group.id) in \(settings.dataDirectory) is not to be believed (\(fault)): recover from another node"
+            )
+        }
         environment.home.execute { node.standAlone(node.sortedGroups[...], cluster, completion) }
     }
 
@@ -77,7 +85,8 @@ extension Node {
                     lastIndex: group.lastIndex,
                     lastTerm: group.lastTerm,
                     commit: group.commitIndex,
-                    voters: group.configuration.voters.compactMap { group.node(of: $0) }
+                    voters: group.configuration.voters.compactMap { group.node(of: $0) },
+                    fault: group.rebuildReason
                 )
             }
         )

@@ -74,6 +74,7 @@ extension Node {
         var pinned: [PinnedShard<Tablet>] = []
         var time: UInt64 = 0
         for group in dataGroups {
+            if let error = group.quarantineError { return completion(.failure(error)) }
             guard group.stopReason == nil, let machine = shardMachine(of: group) else {
                 return completion(
                     .failure(ServiceError(.unavailable, "group \(group.id) stopped on node \(settings.node)"))

@@ -94,6 +94,8 @@ package struct NodeMeasurements: Sendable {
 
     /// What every edge can ask for.
     package var status: NodeStatus
+    /// The feature level that the cluster uses; 0 before the node knows a cluster.
+    package var featureLevel: UInt32 = 0
     /// The alarms that stand.
     package var alarms: Set<NodeAlarm>
     /// The groups, by id.

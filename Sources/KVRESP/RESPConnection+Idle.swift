@@ -7,6 +7,8 @@ import Synchronization
 struct ClientActivity {
     /// When a whole command was last taken; at first when it connected.
     var commandAt: UInt64 = 0
+    /// Since when a command is there in part; nil where none is.
+    var partSince: UInt64?
     /// Since when its replies could not be written; nil while they can.
     var stalledSince: UInt64?
 }
@@ -47,8 +49,11 @@ extension RESPConnection {
         }
         activity.stalledSince = nil
         guard !isWaitedFor else { return nil }
+        if hasPartOfCommand {
+            let began = activity.partSince ?? activity.commandAt
+            return limits.command > 0 && now - min(now, began) >= limits.command ? "slow_command" : nil
+        }
         let quiet = now - min(now, activity.commandAt)
-        if hasPartOfCommand { return limits.command > 0 && quiet >= limits.command ? "slow_command" : nil }
         return limits.idle > 0 && quiet >= limits.idle ? "idle" : nil
     }
 }

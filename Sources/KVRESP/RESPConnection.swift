@@ -208,6 +208,9 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         } else {
             input.moveReaderIndex(forwardBy: consumed)
         }
+        if consumed > 0 || activity.partSince == nil {
+            activity.partSince = input.readableBytes > 0 ? current.startedAt : nil
+        }
         if case .malformed(let text) = end { refuse("Protocol error: \(text)") }
         if input.readableBytes > shared.settings.strangerBytesMax, !isPaused, !isClosing, service.isLocked {
             refuse("Protocol error: too many bytes before authentication")

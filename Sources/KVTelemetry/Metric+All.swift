@@ -23,8 +23,8 @@ extension Metric {
         .compactionWrittenBytesTotal, .compactionBacklogBytes, .trivialMovesTotal, .writeStallsTotal,
         .writeStallSecondsTotal, .storageFailuresTotal, .storagePressure, .memtableBytes, .memtableLimitBytes,
         .sealedMemtables, .blockCacheHitsTotal, .blockCacheMissesTotal, .blockCacheBytes, .blockCacheLimitBytes,
-        .bloomNegativesTotal, .bloomFalsePositivesTotal, .shardBytes, .shardMemtableBytes, .alarm, .diskFreeBytes,
-        .diskSizeBytes, .memoryLimitBytes, .processMaxDescriptors, .processThreads, .processVirtualBytes,
-        .droppedTotal,
+        .bloomNegativesTotal, .bloomFalsePositivesTotal, .shardBytes, .shardMemtableBytes, .alarm, .featureLevel,
+        .diskFreeBytes, .diskSizeBytes, .memoryLimitBytes, .processMaxDescriptors, .processThreads,
+        .processVirtualBytes, .droppedTotal,
     ]
 }

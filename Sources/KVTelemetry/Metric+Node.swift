@@ -272,6 +272,12 @@ extension Metric {
         labels: [.alarm],
         help: "1 while an alarm stands; docs/operations/alarms.md says what to do."
     )
+    /// The feature level that the cluster uses; a program that supports a lower one refuses its data.
+    package static let featureLevel = Metric(
+        "kv_feature_level",
+        .gauge,
+        help: "The feature level that the cluster uses; a program that supports a lower one refuses its data."
+    )
     /// Room left on the disk.
     package static let diskFreeBytes = Metric(
         "kv_disk_free_bytes",

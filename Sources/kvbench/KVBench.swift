@@ -6,9 +6,11 @@ import Foundation
 struct KVBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "kvbench",
-        abstract: "Measure the storage engine, a cluster under load, and how it survives failures.",
+        abstract: "Measure the storage engine, the consensus core, a cluster under load, and how it survives failures.",
         discussion: "Exit codes: 0 ok, 1 error or a failed check, 2 usage.",
-        subcommands: [EngineCommand.self, ClusterCommand.self, GRPCCommand.self, FailoverCommand.self]
+        subcommands: [
+            EngineCommand.self, ClusterCommand.self, GRPCCommand.self, FailoverCommand.self, RaftCommand.self,
+        ]
     )
 
     /// As ArgumentParser's own, but a usage error exits with 2 as all our programs do.

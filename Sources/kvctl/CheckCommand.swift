@@ -348,6 +348,9 @@ struct DiskMetrics {
             let text = "\(sizeText(UInt64(free))) of \(sizeText(UInt64(size))) are free; a tenth is asked"
             found.append(CheckFinding("room for the \(name)", free >= size / 10, text))
         }
+        if found.isEmpty {
+            found.append(CheckFinding("figures", false, "the node's metrics tell nothing of its log and its disks"))
+        }
         return found
     }
 

@@ -120,37 +120,6 @@ private struct DebugBundle: AsyncParsableCommand {
     }
 }
 
-/// Blots out what a log should not have had: tokens of ours, and whatever stands behind the names of secrets.
-enum Secrets {
-    private static let names = ["password", "passwd", "secret", "token", "authorization", "bearer", "basic"]
-
-    static func blotted(_ text: String) -> String {
-        text.split(separator: "\n", omittingEmptySubsequences: false).map { blottedLine(String($0)) }.joined(
-            separator: "\n"
-        )
-    }
-
-    private static func blottedLine(_ line: String) -> String {
-        var words = line.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
-        var isNextSecret = false
-        for (place, word) in words.enumerated() {
-            let lower = word.lowercased()
-            if lower.contains("kv1.") || isNextSecret, !word.isEmpty {
-                words[place] = "(removed)"
-                isNextSecret = false
-            }
-            guard let name = names.first(where: { lower.hasPrefix($0) || lower.contains("\"\($0)") }) else { continue }
-            // `name=value`, `"name":"value"`, or the value is the next word.
-            if let mark = word.firstIndex(where: { $0 == "=" || $0 == ":" }), word.index(after: mark) < word.endIndex {
-                words[place] = word[...mark] + "(removed)"
-            } else if lower.hasPrefix(name), lower.count <= name.count + 1 {
-                isNextSecret = true
-            }
-        }
-        return words.joined(separator: " ")
-    }
-}
-
 /// A tar file of plain files (POSIX ustar), put together in memory.
 struct TarWriter {
     private var bytes: [UInt8] = []

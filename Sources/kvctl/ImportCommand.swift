@@ -112,7 +112,10 @@ struct ImportCommand: AsyncParsableCommand {
             let interrupt = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
             interrupt.setEventHandler { importer.stop("interrupted") }
             interrupt.resume()
-            defer { interrupt.cancel() }
+            defer {
+                interrupt.cancel()
+                signal(SIGINT, SIG_DFL)
+            }
             let summary = try await importer.run()
             line.withLock { $0.end() }
             try report(summary, options)

@@ -41,6 +41,7 @@ final class NodeMetrics: Sendable {
         for metric in [Metric.raftReplicationLag, .peerConnected, .peerQueueBytes, .shardBytes, .shardMemtableBytes] {
             registry.removeAll(metric)
         }
+        registry.gauge(.featureLevel).set(Double(node.featureLevel))
         for group in node.status.groups { show(group, in: registry) }
         for group in node.groups { show(group, in: registry) }
         for (peer, numbers) in last.peers { show(peer, numbers, in: registry) }

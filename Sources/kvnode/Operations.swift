@@ -14,19 +14,29 @@ final class Operations: OperationsService {
 
     private struct State {
         var loaded: LoadedConfiguration
-        var followers: [@Sendable (NodeConfiguration) -> Void] = []
+        /// Called with what was and what is.
+        var followers: [@Sendable (NodeConfiguration, NodeConfiguration) -> Void] = []
     }
 
     init(_ loaded: LoadedConfiguration, _ node: Node, _ log: Logger) {
         state = Mutex(State(loaded: loaded))
         self.node = node
         self.log = log
-        follow { LogLevelControl.shared.level = $0.loggerLevel }
+        follow(\.loggerLevel) { LogLevelControl.shared.level = $0 }
     }
 
-    /// Has a part of the process follow the configuration: `body` is called with every change, in order, and only stores numbers.
-    func follow(_ body: @escaping @Sendable (NodeConfiguration) -> Void) {
-        state.withLock { $0.followers.append(body) }
+    /// Has a part of the process follow a part of the configuration: `body` is called with every change of it, in order, and only
+    /// stores numbers.
+    func follow<Part: Equatable & SendableMetatype>(
+        _ part: @escaping @Sendable (NodeConfiguration) -> Part,
+        _ body: @escaping @Sendable (Part) -> Void
+    ) {
+        state.withLock {
+            $0.followers.append { old, new in
+                let changed = part(new)
+                if changed != part(old) { body(changed) }
+            }
+        }
     }
 
     var settings: [SettingDescription] {
@@ -46,9 +56,10 @@ final class Operations: OperationsService {
     func changeSetting(_ name: String, to value: String) throws(ServiceError) -> SettingDescription {
         let refusal = state.withLock { state -> ServiceError? in
             do throws(LoadedConfiguration.ChangeError) {
+                let old = state.loaded.configuration
                 state.loaded = try state.loaded.changing(name, to: value)
                 // Under the lock, so that the process follows the last change.
-                for follow in state.followers { follow(state.loaded.configuration) }
+                for follow in state.followers { follow(old, state.loaded.configuration) }
                 return nil
             } catch {
                 return Self.refusal(name, error)

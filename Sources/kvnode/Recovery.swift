@@ -52,6 +52,9 @@ struct Recovery {
                 "group \(group.id): log ends at \(group.lastIndex) of term \(group.lastTerm), a majority is known to have held"
                     + " \(group.commit); voters are on nodes \(voters)"
             )
+            if let fault = group.fault {
+                print("group \(group.id): not to be believed, \(fault); recover from another node")
+            }
         }
         print(
             """

@@ -73,14 +73,14 @@ func runNode(_ loaded: LoadedConfiguration, join: [String] = []) async throws {
         port: configuration.http.listen.port,
         logger: log
     )
-    operations.follow { watch.follow($0.alarms) }
-    operations.follow { configuration in
-        for service in resp { service.limitConnections(to: configuration.limits.connections) }
-        server.limitConnections(to: configuration.limits.connections)
+    operations.follow(\.alarms) { watch.follow($0) }
+    operations.follow(\.limits.connections) { connections in
+        for service in resp { service.limitConnections(to: connections) }
+        server.limitConnections(to: connections)
     }
     let http = HTTPService(configuration, server)
     let grpc = GRPCService(configuration, node, security, metrics, on: group.next(), log)
-    operations.follow { grpc.limitConnections(to: $0.limits.connections) }
+    operations.follow(\.limits.connections) { grpc.limitConnections(to: $0) }
     log.info("started", metadata: ["version": "\(Version.text)", "data": "\(configuration.node.dataDirectory)"])
 
     // Stopped in the opposite order: clients first, then the node.

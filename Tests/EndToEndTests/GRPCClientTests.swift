@@ -68,7 +68,7 @@ extension EndToEnd {
                 let ports = ["\(node.grpc)", "\(node.http)"]
                 let command = try Command.run(python, [Self.script("grpc_hostile.py")] + ports, within: 180)
                 #expect(command.code == 0, "\(command.everything)")
-                #expect(command.text.split(separator: "\n").count == 18, "\(command.text)")
+                #expect(command.text.split(separator: "\n").count == 19, "\(command.text)")
             }
         }
 

@@ -165,10 +165,7 @@ extension EndToEnd {
                 let command = try Command.run(
                     Programs.root.appending(path: "scripts/lib/kvctl_transcript.sh").path,
                     [Programs.kvctl],
-                    environment: [
-                        "KVCTL_ENDPOINTS": cluster.nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
-                        "KVCTL_HTTP_ENDPOINTS": cluster.nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
-                    ],
+                    environment: cluster.environment,
                     within: 120
                 )
                 try Transcript.expect(command.text, isAs: "kvctl.txt")

@@ -59,7 +59,10 @@ struct LeaderCacheTests {
         #expect(!cache.shouldAsk(0, now: now + .seconds(1)))
         #expect(cache.shouldAsk(0, now: now + LeaderCache.lifetime))
         cache.failed(1, now: now)
-        #expect(cache.shouldAsk(0, now: now + LeaderCache.lifetime))
+        // However many requests are refused, it is asked now and then.
+        #expect(!cache.shouldAsk(0, now: now + LeaderCache.lifetime))
+        #expect(cache.shouldAsk(0, now: now + LeaderCache.lifetime + LeaderCache.questionInterval))
+        #expect(!cache.shouldAsk(0, now: now + LeaderCache.lifetime + LeaderCache.questionInterval))
     }
 
     @Test(arguments: [

@@ -81,7 +81,7 @@ struct Layer {
             foreign: ["ArgumentParser", "TextTable", "Foundation", "Glibc", "Dispatch"]
         ),
         "kvbench": Layer(
-            ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage"],
+            ["CEpoll", "KVBase", "KVEnvironment", "KVPosix", "KVLog", "KVStorage", "KVRaft"],
             // Glibc: the load generator's sockets.
             foreign: ["ArgumentParser", "Histogram", "Foundation", "Dispatch", "Glibc"]
         ),

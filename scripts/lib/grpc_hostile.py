@@ -25,7 +25,7 @@ def frame(kind, flags, stream, payload=b""):
 
 def field(name, value):
     """A header that is not indexed and not compressed."""
-    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value)]) + value.encode()
+    return b"\0" + bytes([len(name)]) + name.encode() + bytes([len(value.encode())]) + value.encode()
 
 
 def head(method):
@@ -210,6 +210,23 @@ def rapid_reset():
     return found is None or found[0] == GOAWAY
 
 
+def odd_timeouts():
+    """Timeouts that are none are refused; the longest that may be is none to the library either."""
+    for text in ("-5S", "", "S", "5", "+5S", "123456789S", "5X", "\u0663S", "1e3m", "9223372036854775807H"):
+        connection = Connection()
+        headers = head("Get") + field("grpc-timeout", text)
+        connection.send(frame(HEADERS, END_HEADERS, 1, headers) + frame(DATA, END_STREAM, 1, GET))
+        found = connection.until(HEADERS, DATA, RST, GOAWAY)
+        if found is None or found[0] == DATA:
+            return False
+    for text in ("99999999H", "99999999M", "99999999S", "1n"):
+        connection = Connection()
+        connection.send(frame(HEADERS, END_HEADERS, 1, head("Get") + field("grpc-timeout", text)) + frame(DATA, END_STREAM, 1, GET))
+        if connection.until(HEADERS, DATA, RST, GOAWAY) is None:
+            return False
+    return True
+
+
 def endless_headers():
     connection = Connection()
     try:
@@ -270,7 +287,7 @@ def idle_connections():
 
 ATTACKS = [garbage, other_protocols, silence, half_a_message, no_message, half_a_message_in_a_pipeline, a_gigabyte_declared,
            no_protobuf, compressed_without_saying_how, two_messages_in_a_unary_call, no_such_method, many_streams, rapid_reset,
-           endless_headers, pings_without_end, answers_unread, requests_without_reading, idle_connections]
+           odd_timeouts, endless_headers, pings_without_end, answers_unread, requests_without_reading, idle_connections]
 
 
 def main():

@@ -101,14 +101,18 @@ extension KVClient {
     }
 
     /// The id of the member that is meant: one with this id, else the only one of which an address or the incarnation begins so.
+    ///
+    /// A number is an id and nothing else, so that a command for a member that is gone never finds another; of the incarnation at
+    /// least four letters are to be given.
     /// - Throws: `.httpStatus(404, …)` where none or several are; the message names them.
     public func memberID(like text: String) async throws(ClientError) -> String {
         let all = try await members().members
         if all.contains(where: { $0.id == text }) { return text }
+        let mayBegin = !text.isEmpty && !text.utf8.allSatisfy { (0x30...0x39).contains($0) }
         let found = all.filter { member in
-            !text.isEmpty
+            mayBegin
                 && (member.addresses.values.contains { $0.hasPrefix(text) }
-                    || member.incarnation?.hasPrefix(text) == true)
+                    || (text.utf8.count >= 4 && member.incarnation?.hasPrefix(text) == true))
         }
         if found.count == 1 { return found[0].id }
         let names = (found.isEmpty ? all : found).map(\.id).joined(separator: ", ")

@@ -201,7 +201,10 @@ public final class KVClient: Sendable {
                     // Where everything else goes first: not every key's leader in turn.
                     if index != leader { preferred.store(index % slots.count, ordering: .relaxed) }
                     return value
-                case .failed(let error): throw error
+                case .failed(let error):
+                    // What an earlier attempt did is not known from why this one was not let in.
+                    guard mayHaveBeenDone, !error.isOutcomeUnknown else { throw error }
+                    throw .unknownOutcome("sent, then: \(error)")
                 case .again(let reason, let reached, let wasSent):
                     leaders.failed(index % slots.count)
                     connected = connected || reached
@@ -221,7 +224,7 @@ public final class KVClient: Sendable {
             do {
                 try await Task.sleep(for: pause)
             } catch {
-                throw .closed
+                throw mayHaveBeenDone ? .unknownOutcome("sent, then cancelled") : .closed
             }
         }
     }

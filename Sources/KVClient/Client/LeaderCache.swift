@@ -11,6 +11,8 @@ import Synchronization
 final class LeaderCache: Sendable {
     /// For how long answers are believed.
     static let lifetime = Duration.seconds(5)
+    /// Nodes that fail are asked early, but not more often than this.
+    static let questionInterval = Duration.milliseconds(200)
 
     private struct Range {
         let slots: ClosedRange<UInt16>
@@ -23,6 +25,8 @@ final class LeaderCache: Sendable {
         var failedAt: [ContinuousClock.Instant?]
         var ranges: [Range] = []
         var askedAt: ContinuousClock.Instant?
+        /// Whether another may lead by now.
+        var isDoubtful = false
         var turn = 0
 
         /// Whether an endpoint failed a short while ago.
@@ -62,9 +66,12 @@ final class LeaderCache: Sendable {
     func shouldAsk(_ index: Int, now: ContinuousClock.Instant = .now) -> Bool {
         guard isUseful else { return false }
         return state.withLock { state in
-            let isFresh = state.askedAt.map { now - $0 < Self.lifetime } ?? false
-            guard !isFresh || state.nodes[index] == nil else { return false }
+            let age = state.askedAt.map { now - $0 } ?? Self.lifetime
+            let isDue =
+                state.isDoubtful || state.nodes[index] == nil ? age >= Self.questionInterval : age >= Self.lifetime
+            guard isDue || (state.nodes[index] == nil && !state.isAside(index, now)) else { return false }
             state.askedAt = now
+            state.isDoubtful = false
             // Until it answers, so that a burst asks once.
             state.nodes[index] = state.nodes[index] ?? ""
             return true
@@ -76,16 +83,16 @@ final class LeaderCache: Sendable {
         guard isUseful else { return }
         state.withLock { state in
             state.failedAt[index] = now
-            // Another may lead by now.
-            state.askedAt = nil
+            state.isDoubtful = true
         }
     }
 
     /// An endpoint said who it is and who leads; what it does not know is nil.
     func learned(_ index: Int, node: String?, slots: RESPValue?) {
         state.withLock { state in
-            state.nodes[index] = node
-            state.failedAt[index] = nil
+            // One that does not say who it is is not asked again before the answers are old.
+            state.nodes[index] = node ?? ""
+            if node != nil { state.failedAt[index] = nil }
             if let ranges = Self.ranges(slots), !ranges.isEmpty { state.ranges = ranges }
         }
     }

@@ -78,7 +78,7 @@ extension RaftCore {
 
     mutating func startElection(isTransfer: Bool) {
         guard role != .leader, term + 1 < Self.numberMax else { return }
-        guard isPromotable else {
+        guard isPromotable || isLastResort else {
             trace(.campaignRefused(hasUnappliedChange: false))
             return
         }

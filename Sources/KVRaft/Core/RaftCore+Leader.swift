@@ -100,8 +100,12 @@ extension RaftCore {
             if tracker[place].snapshotMessage?.index == message.index { reportSnapshotFailed(message.from) }
             return
         }
-        if message.index == 0, tracker[place].match == 0 || message.context == Self.rebuildMark {
-            // Every log agrees before its first entry: it knows nothing of the group and needs all of it. Or it says so.
+        if message.index == 0, message.context == Self.rebuildMark {
+            askForRebuild(place)
+            return
+        }
+        if message.index == 0, tracker[place].match == 0 {
+            // Every log agrees before its first entry: it knows nothing of the group and needs all of it.
             askForSnapshot(place)
             return
         }

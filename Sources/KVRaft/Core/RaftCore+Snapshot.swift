@@ -22,18 +22,27 @@ extension RaftCore {
         trace(.snapshotNeeded(by: peer, atLeast: log.applied))
     }
 
+    /// A follower whose log is whole asks for a snapshot of the state: its log goes on meanwhile, and its acknowledgements count.
+    mutating func askForRebuild(_ place: Int) {
+        guard tracker[place].isRecentlyActive, log.applied > 0 else { return }
+        let peer = tracker[place].replica
+        tracker[place].isRebuilding = true
+        output.snapshotsToSend.append(SnapshotRequest(replica: peer, atLeast: log.applied))
+        trace(.snapshotNeeded(by: peer, atLeast: log.applied))
+    }
+
     /// The data of a snapshot has arrived at a follower: tells its core.
     ///
-    /// Repeated with heartbeats until the follower answers.
+    /// Repeated with heartbeats until the follower answers; one that rebuilds its state asks again itself.
     package mutating func snapshotDelivered(
         to peer: ReplicaID,
         index: LogIndex,
         term snapshotTerm: Term,
         configuration: Configuration
     ) {
-        guard role == .leader, let place = tracker.place(of: peer), tracker[place].state == .snapshot else { return }
-        tracker[place].pendingSnapshot = index
-        tracker[place].next = max(index, tracker[place].match) + 1
+        guard role == .leader, let place = tracker.place(of: peer),
+            tracker[place].state == .snapshot || tracker[place].isRebuilding
+        else { return }
         let message = Message(
             .snapshot,
             from: replica,
@@ -43,7 +52,11 @@ extension RaftCore {
             index: index,
             configuration: configuration.encoded
         )
-        tracker[place].snapshotMessage = message
+        if tracker[place].state == .snapshot {
+            tracker[place].pendingSnapshot = index
+            tracker[place].next = max(index, tracker[place].match) + 1
+            tracker[place].snapshotMessage = message
+        }
         send(message)
     }
 

@@ -139,9 +139,10 @@ extension RaftCore {
         } else {
             electionElapsed += 1
             tickForwardedReads()
-            if electionElapsed >= electionTimeout, isPromotable {
-                electionElapsed = 0
+            if electionElapsed >= electionTimeout, isPromotable || isLastResort {
                 startElection(isTransfer: false)
+                // Where it was refused it is tried again later.
+                if role == .follower { electionElapsed = 0 }
             }
         }
     }

@@ -132,6 +132,17 @@ package struct RaftCore: Sendable {
     package var isPromotable: Bool {
         tracker.configuration.isVoter(replica) && installing == nil && !isRebuilding
     }
+    /// Whether it campaigns although what it applied is wrong: nobody else did for long, so that its log may be what the others lack.
+    ///
+    /// The host of such a leader proposes and serves nothing, and hands leadership over to who gets its log.
+    var isLastResort: Bool {
+        isRebuilding && installing == nil && tracker.configuration.isVoter(replica)
+            && electionElapsed >= electionTimeout + Self.patienceTimeouts * settings.electionTicks
+    }
+
+    /// How many more election timeouts a replica that is to be rebuilt waits for somebody else to lead.
+    static let patienceTimeouts = 4
+
     /// As leader: whether an entry of its own term is committed, so that reads are served.
     package var hasCommittedInTerm: Bool { log.term(at: log.commit) == term }
     /// As leader: the bytes of its entries that are not committed.

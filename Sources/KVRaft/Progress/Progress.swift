@@ -37,6 +37,8 @@ struct Progress: Sendable {
     var sentCommit: LogIndex = 0
     /// The highest read position that it confirmed in this term.
     var confirmedRead: UInt64 = 0
+    /// Whether it asked for a snapshot although its log is whole: its state is to be replaced.
+    var isRebuilding = false
     /// In `snapshot`: what tells the follower that the data is there, once it is.
     var snapshotMessage: Message?
     var inflight: InflightWindow

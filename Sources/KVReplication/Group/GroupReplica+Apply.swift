@@ -47,16 +47,27 @@ extension GroupReplica {
                     if position < origins.count { origins[position].complete(reply) }
                 }
                 if case .blocked(let load) = outcome {
-                    isApplyBlocked = true
-                    load { [weak self] error in self?.unblock(error) }
+                    block(load)
                     return false
                 }
+                readFailures = 0
             } catch {
                 applyFailed(entry, error)
                 return false
             }
             applyingOrigins = nil
             return true
+        }
+    }
+
+    /// Waits for what `load` brings; what a load of before an installed snapshot says is of no interest any more.
+    private func block(_ load: (@escaping @Sendable ((any Error)?) -> Void) -> Void) {
+        isApplyBlocked = true
+        applyBlocks += 1
+        let number = applyBlocks
+        load { [weak self] error in
+            guard let self, self.applyBlocks == number else { return }
+            self.unblock(error)
         }
     }
 
@@ -72,15 +83,40 @@ extension GroupReplica {
     }
 
     private func applyFailed(_ entry: Entry, _ error: any Error) {
-        let unknown = ServiceError(.unknownOutcome, "the write is logged, but this node cannot apply it: \(error)")
-        for origin in applyingOrigins ?? [] { origin.fail(unknown) }
-        applyingOrigins = nil
+        if isPassing(error), readFailures < Self.readFailuresMax {
+            readFailures += 1
+            return block { [home = host.home] resume in
+                _ = home.schedule(afterNanoseconds: Self.readRetryNanoseconds) { resume(nil) }
+            }
+        }
+        failApplying("this node cannot apply it: \(error)")
         let reason = "entry \(entry.index) cannot be applied: \(error)"
         switch error {
         // Where the entry itself is not understood, the others' state would not help.
-        case ApplyError.unreadableEntry, ApplyError.unreadableCommand, ApplyError.newerFeatureLevel: stop(reason)
+        case ApplyError.unreadableEntry, ApplyError.unreadableCommand, ApplyError.newerFeatureLevel, is DecodingError:
+            stop(reason)
         default: quarantine(reason)
         }
+    }
+
+    /// Whether it may go well the next time: the system had no descriptor or no memory left, or the disk did not answer.
+    private func isPassing(_ error: any Error) -> Bool {
+        switch error {
+        case StorageError.file, ApplyError.storage(_, .file): true
+        default: false
+        }
+    }
+
+    /// How long a read of the disk that failed is repeated, once a second.
+    private static var readFailuresMax: Int { 30 }
+    private static var readRetryNanoseconds: UInt64 { 1_000_000_000 }
+
+    /// Tells the callers of the entry that is being applied that it will not be applied here.
+    func failApplying(_ why: String) {
+        guard let origins = applyingOrigins else { return }
+        applyingOrigins = nil
+        let unknown = ServiceError(.unknownOutcome, "the write is logged, but \(why)")
+        for origin in origins { origin.fail(unknown) }
     }
 
     private func applyConfiguration(_ entry: Entry) {

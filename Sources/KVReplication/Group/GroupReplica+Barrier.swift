@@ -42,6 +42,13 @@ struct Barriers {
         for (_, waiting) in ready { waiting.completion(nil) }
     }
 
+    mutating func failAll(_ error: ServiceError) {
+        let all = asked.keys.sorted().compactMap { asked[$0] } + confirmed.map(\.waiting)
+        asked = [:]
+        confirmed = []
+        for waiting in all { waiting.completion(error) }
+    }
+
     mutating func expire(at now: UInt64, _ error: ServiceError) {
         for context in asked.keys.sorted() where (asked[context]?.deadline ?? 0) <= now { _ = fail(context, error) }
         let late = confirmed.filter { $0.waiting.deadline <= now }
@@ -58,6 +65,7 @@ extension GroupReplica {
             completion(ServiceError(.unavailable, "group \(id) stopped on this node: \(stopReason)"))
             return
         }
+        if let quarantineError { return completion(quarantineError) }
         guard barriers.count < settings.barriersMax else {
             completion(ServiceError(.overloaded, "\(barriers.count) scans wait already; try again, or send less"))
             return

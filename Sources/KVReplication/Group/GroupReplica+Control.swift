@@ -85,10 +85,14 @@ extension GroupReplica {
     /// The voter that is best placed to lead next among those on nodes that `isFit`: heard from lately and with the longest log.
     package func successor(where isFit: (NodeID) -> Bool) -> NodeID? {
         let voters = Set(core.configuration.voters)
-        return core.progress.filter { voters.contains($0.replica) && $0.replica != replica && $0.isRecentlyActive }
-            .compactMap { progress in membership.node(of: progress.replica).map { (progress.match, $0) } }
-            .filter { isFit($0.1) }
-            .max { $0.0 < $1.0 }?.1
+        let candidates = core.progress.filter {
+            voters.contains($0.replica) && $0.replica != replica && $0.isRecentlyActive
+        }
+        .compactMap { progress in membership.node(of: progress.replica).map { (progress.match, $0) } }
+        .filter { isFit($0.1) }
+        // Who was asked last and did not take over may not be able to: it is another's turn, where there is one.
+        let others = candidates.filter { $0.1 != lastSuccessor }
+        return (others.isEmpty ? candidates : others).max { $0.0 < $1.0 }?.1
     }
 
     /// A leader whose own log lags behind what the others have on their disks keeps every client waiting: it hands leadership over.
@@ -119,6 +123,7 @@ extension GroupReplica {
         }
         do {
             try core.transferLeadership(to: target)
+            lastSuccessor = node
         } catch {
             throw ServiceError(.conflict, "group \(id) cannot be handed to node \(node): \(error)")
         }

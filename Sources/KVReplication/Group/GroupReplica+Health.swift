@@ -1,6 +1,6 @@
 package import KVBase
 import KVRaft
-import KVService
+package import KVService
 
 // A replica whose state is damaged or differs from the majority's keeps its log, votes and acknowledges, and applies nothing more: it is in
 // quarantine. It leads nobody and serves nobody until a snapshot of the leader took its tablets' place.
@@ -13,12 +13,17 @@ extension GroupReplica {
     /// By the file that is here a quarantine outlives the process.
     private var quarantinePath: String { store.directory + ".quarantined" }
 
-    /// Goes on with a quarantine from before the process started.
-    package func resumeQuarantine() {
-        guard host.fileSystem.exists(quarantinePath) else { return }
+    /// Why the state in its tablets is not to be believed, where a process before this one found that out.
+    package var rebuildReason: String? {
+        guard host.fileSystem.exists(quarantinePath) else { return nil }
         // What cannot be read was written all the same.
         let reason = (try? host.fileSystem.readAll(quarantinePath)).map { String(decoding: $0, as: UTF8.self) }
-        quarantine(reason ?? "it was to be rebuilt when the node stopped")
+        return reason ?? "it was to be rebuilt when the node stopped"
+    }
+
+    /// Goes on with a quarantine from before the process started.
+    package func resumeQuarantine() {
+        if let rebuildReason { quarantine(rebuildReason, isKept: true) }
     }
 
     /// Nodes whose replicas differ from what the majority has, as far as this leader heard.
@@ -59,16 +64,18 @@ extension GroupReplica {
     ///
     /// What is of another term says nothing: its sender may not be what it was.
     func readHealth(_ message: Message) {
-        guard message.index > 0, message.term == core.term, quarantine == nil else { return }
+        guard message.index > 0, message.term == core.term, quarantine == nil,
+            core.configuration.contains(message.from)
+        else { return }
         let sample = ReplicaHealth.Sample(index: message.index, digest: message.rejectHint)
         switch message.kind {
         case .heartbeat:
-            if message.from == core.leader, health.contradicts(sample) { quarantine(difference(sample)) }
+            if message.from == core.leader, health.contradicts(sample) { quarantine(difference(sample), isKept: true) }
         case .heartbeatResponse:
             guard core.role == .leader else { return }
             let voters = core.configuration.voters
             if health.reported(sample, by: message.from, own: replica, voters: voters) {
-                quarantine(difference(sample))
+                quarantine(difference(sample), isKept: true)
             }
         default: break
         }
@@ -79,17 +86,21 @@ extension GroupReplica {
     }
 
     /// Stops applying and asks for the leader's state; where nobody else has it, the group stops here.
-    package func quarantine(_ reason: String) {
+    ///
+    /// What was found by comparing with others is kept over a restart; what this replica found itself it finds again, or it is over:
+    /// that a process had no descriptor left must not bind the next one.
+    package func quarantine(_ reason: String, isKept: Bool = false) {
         guard stopReason == nil, quarantine == nil else { return }
         guard core.configuration.replicas.contains(where: { $0 != replica }) else { return stop(reason) }
         quarantine = reason
         ticksInQuarantine = 0
         // Where it cannot be written, what is found again is found again.
-        try? host.fileSystem.replace(quarantinePath, with: Array(reason.utf8))
+        if isKept { try? host.fileSystem.replace(quarantinePath, with: Array(reason.utf8)) }
         core.beginRebuild()
-        applyingOrigins = nil
+        failApplying("the group is rebuilt on this node: \(reason)")
         proposals.failAllWaiters()
         giveBack()
+        if let quarantineError { barriers.failAll(quarantineError) }
         for batch in reads.takeAll() { returnToRouter(batch) }
         observer?.groupQuarantined(self, reason: reason)
         host.turnEnd.ask()
@@ -120,7 +131,7 @@ extension GroupReplica {
     }
 
     /// What whoever asks is told meanwhile.
-    var quarantineError: ServiceError? {
+    package var quarantineError: ServiceError? {
         quarantine.map {
             ServiceError(.unavailable, "group \(id) is rebuilt on this node from the leader's snapshot: \($0)")
         }

@@ -15,9 +15,10 @@ extension GroupReplica {
     ///
     /// Home scheduler only.
     package func logCommit() {
-        guard stopReason == nil, logWritesInFlight == 0, !core.hasEffects, core.commit > host.log.commit(id) else {
-            return
-        }
+        guard stopReason == nil, logWritesInFlight == 0, !core.hasEffects, core.commit > host.log.commit(id),
+            core.commit > loggedCommit
+        else { return }
+        loggedCommit = core.commit
         host.queue(NodeLogWork(group: id, hardState: core.hardState) {})
     }
 }

@@ -125,6 +125,10 @@ extension GroupReplica {
         _ completion: @escaping @Sendable (Bool) -> Void
     ) {
         guard stopReason == nil, !isInstalling else { return completion(false) }
+        guard logAllows(manifest) else {
+            snapshotRefused()
+            return completion(false)
+        }
         isInstalling = true
         let first = store.state.nextNumber
         let names = manifest.parts.enumerated().map { place, part in
@@ -132,14 +136,41 @@ extension GroupReplica {
         }
         let (fileSystem, openTablet, directory) = (host.fileSystem, openTablet, store.directory)
         workers.submit { [host] in
-            let opened = Result {
+            var opened: [HostedTablet] = []
+            let outcome = Result {
                 for name in names {
-                    try fileSystem.rename("\(folder)/\(name.shard)", to: directory + "/" + name.directory)
+                    let path = directory + "/" + name.directory
+                    // Left by an installation that was given up.
+                    if fileSystem.exists(path) { try fileSystem.removeTree(path) }
+                    try fileSystem.rename("\(folder)/\(name.shard)", to: path)
                 }
                 try fileSystem.synchronizeDirectory(directory)
-                return try names.map { HostedTablet(name: $0, tablet: try openTablet(directory + "/" + $0.directory)) }
+                for name in names {
+                    opened.append(HostedTablet(name: name, tablet: try openTablet(directory + "/" + name.directory)))
+                }
+                return opened
             }
-            host.home.execute { [weak self] in self?.commitInstall(opened, manifest, offer, on: workers, completion) }
+            if case .failure = outcome { Self.remove(opened, directory, fileSystem) }
+            host.home.execute { [weak self] in self?.commitInstall(outcome, manifest, offer, on: workers, completion) }
+        }
+    }
+
+    /// Whether the log goes on behind a snapshot: what it holds beyond was acknowledged. Only a log that does not hold the snapshot's last
+    /// entry is void.
+    private func keepsLog(_ manifest: SnapshotManifest) -> Bool { core.term(at: manifest.index) == manifest.term }
+
+    /// Whether the log is void, or durable as far as the snapshot goes.
+    private func logAllows(_ manifest: SnapshotManifest) -> Bool {
+        !keepsLog(manifest) || manifest.index <= core.durableIndex
+    }
+
+    /// Closes tablets that are not to be used, and removes them.
+    private static func remove(_ tablets: [HostedTablet], _ directory: String, _ fileSystem: any FileSystem) {
+        for hosted in tablets {
+            hosted.tablet.close {
+                // What cannot be removed now is removed when the group is opened.
+                try? fileSystem.removeTree(directory + "/" + hosted.name.directory)
+            }
         }
     }
 
@@ -151,19 +182,15 @@ extension GroupReplica {
         _ completion: @escaping @Sendable (Bool) -> Void
     ) {
         guard stopReason == nil, case .success(let tablets) = opened,
-            let received = try? GroupMembership(decoding: manifest.membership)  // refused like any other damage
+            let received = try? GroupMembership(decoding: manifest.membership),  // refused like any other damage
+            logAllows(manifest)
         else {
+            if case .success(let tablets) = opened { Self.remove(tablets, store.directory, host.fileSystem) }
             isInstalling = false
             snapshotRefused()
             return completion(false)
         }
-        // What the log holds beyond the snapshot was acknowledged; only a log that does not hold its last entry is void.
-        let keepsLog = core.term(at: manifest.index) == manifest.term
-        guard !keepsLog || manifest.index <= core.durableIndex else {
-            isInstalling = false
-            snapshotRefused()
-            return completion(false)
-        }
+        let keepsLog = self.keepsLog(manifest)
         store.change { state in
             state.tablets = tablets.map(\.name)
             state.nextNumber = (tablets.map(\.name.number).max() ?? 0) + 1
@@ -202,16 +229,13 @@ extension GroupReplica {
         membership = received
         applyQueue.removeAll()
         isApplyBlocked = false
+        applyBlocks += 1
+        readFailures = 0
+        failApplying("this node went on from a snapshot that may hold it")
         proposals.failAllWaiters()
         core.snapshotInstalled()
         endQuarantine()
-        let (fileSystem, directory) = (host.fileSystem, store.directory)
-        for hosted in old {
-            hosted.tablet.close {
-                // What cannot be removed now is removed when the group is opened.
-                try? fileSystem.removeTree(directory + "/" + hosted.name.directory)
-            }
-        }
+        Self.remove(old, store.directory, host.fileSystem)
         host.turnEnd.ask()
     }
 }

@@ -43,6 +43,14 @@ package final class GroupReplica: @unchecked Sendable {
     var isInstalling = false
     /// Whether an entry waits for blocks from the disk.
     var isApplyBlocked = false
+    /// How often applying waited for the disk, or began anew: what came before does not count.
+    var applyBlocks: UInt64 = 0
+    /// The commit that the log was last told to write by itself; it may be on its way.
+    var loggedCommit: LogIndex = 0
+    /// To whose node this leader last handed over, without it having taken over; nil where it did, or there was none.
+    var lastSuccessor: NodeID?
+    /// How often in a row the read failed that applying waits for.
+    var readFailures = 0
     /// Who waits for the entry that is being applied.
     var applyingOrigins: [Origin]?
     var logWritesInFlight = 0
@@ -162,8 +170,12 @@ package final class GroupReplica: @unchecked Sendable {
             return
         }
         // A message that the core refuses is a stray one: the peer's own time-outs repair what it meant to do.
-        do { try core.step(message) } catch { strayMessages += 1 }
-        if message.kind == .heartbeat || message.kind == .heartbeatResponse { readHealth(message) }
+        do {
+            try core.step(message)
+            if message.kind == .heartbeat || message.kind == .heartbeatResponse { readHealth(message) }
+        } catch {
+            strayMessages += 1
+        }
         host.turnEnd.ask()
     }
 
@@ -411,7 +423,10 @@ package final class GroupReplica: @unchecked Sendable {
         countElection(from: known, to: now)
         known = now
         if wasLeader, now.role != .leader { giveBack() }
-        if now.role != .leader { health.forgetReports() }
+        if now.role != .leader {
+            health.forgetReports()
+            lastSuccessor = nil
+        }
         if core.leader != nil {
             quickElection?.cancel()
             quickElection = nil
@@ -442,6 +457,8 @@ package final class GroupReplica: @unchecked Sendable {
         guard stopReason == nil else { return }
         stopReason = reason
         quickElection?.cancel()
+        failApplying("the group stopped on this node: \(reason)")
+        barriers.failAll(ServiceError(.unavailable, "group \(id) stopped on this node: \(reason)"))
         proposals.failAllWaiters()
         giveBack()
         for batch in reads.takeAll() { returnToRouter(batch) }

@@ -75,6 +75,10 @@ package final class SnapshotCoordinator: @unchecked Sendable {
             // Perhaps for an earlier replica of that node: it is asked for again.
             return group.snapshotFailed(to: request.replica)
         }
+        if let sender = outgoing[target], sender.isDelivered {
+            // It may not have heard that all is there.
+            return group.snapshotDelivered(to: request.replica, sender.manifest)
+        }
         guard outgoing[target] == nil, preparing.insert(target).inserted else { return }
         lastTransfer += 1
         let transfer = lastTransfer

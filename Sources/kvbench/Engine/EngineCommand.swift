@@ -68,10 +68,9 @@ struct EngineCommand: ParsableCommand {
         let session = EngineSession(settings)
         defer { session.close() }
         do {
-            for workload in try chosen() { try show(try session.run(workload)) }
+            for workload in try chosen() { try show(try session.run(workload), json: json) }
         } catch {
-            FileHandle.standardError.write(Data("kvbench: \(error)\n".utf8))
-            throw ExitCode.failure
+            throw reported(error)
         }
     }
 
@@ -82,16 +81,6 @@ struct EngineCommand: ParsableCommand {
             }
             return workload
         }
-    }
-
-    private func show(_ report: WorkloadReport) throws {
-        var line = Data(report.text.utf8)
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys]
-            line = try encoder.encode(report)
-        }
-        FileHandle.standardOutput.write(line + Data("\n".utf8))
     }
 
     private var settings: EngineSettings {

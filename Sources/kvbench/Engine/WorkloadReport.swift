@@ -1,7 +1,7 @@
 import Foundation
 
 /// What one workload came to.
-struct WorkloadReport: Codable {
+struct WorkloadReport: Codable, BenchmarkReport {
     var workload: String
     var threads: Int
     var operations: UInt64

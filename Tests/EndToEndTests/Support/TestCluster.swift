@@ -221,11 +221,17 @@ final class TestCluster: Sendable {
 
     /// Runs kvctl against all nodes, or one.
     func kvctl(_ arguments: String..., node id: Int? = nil, input: [UInt8] = []) throws -> Command {
-        let chosen = nodes.filter { id == nil || $0.id == id }
-        let environment = [
-            "KVCTL_ENDPOINTS": chosen.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
-            "KVCTL_HTTP_ENDPOINTS": chosen.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
-        ]
+        let environment = Self.environment(nodes.filter { id == nil || $0.id == id })
         return try Command.run(Programs.kvctl, arguments, input: input, environment: environment, within: 60)
+    }
+
+    /// By which kvctl finds the nodes.
+    var environment: [String: String] { Self.environment(nodes) }
+
+    private static func environment(_ nodes: [Node]) -> [String: String] {
+        [
+            "KVCTL_ENDPOINTS": nodes.map { "127.0.0.1:\($0.resp)" }.joined(separator: ","),
+            "KVCTL_HTTP_ENDPOINTS": nodes.map { "127.0.0.1:\($0.http)" }.joined(separator: ","),
+        ]
     }
 }
