@@ -56,6 +56,37 @@ private typealias Answers = RPCAsyncSequence<Kv_V1_PipelineResponse, any Error>
         }
     }
 
+    @Test func `what waits to be read has a bound, beyond which values are not read any more`() async throws {
+        var settings = GRPCSettings()
+        settings.unreadBytesMax = 1 << 20
+        try await GRPCHarness.run(settings: settings) { grpc async throws in
+            _ = try await run(grpc, [Self.put(1, "k", String(repeating: "v", count: 200 << 10))])
+            let get = Call.with {
+                $0.id = 2
+                $0.get.key = Data("k".utf8)
+            }
+            let counts = Mutex((values: 0, refused: 0))
+            let error = await #expect(throws: RPCError.self) {
+                try await grpc.stream(.pipeline) { writer in
+                    try await writer.write(Self.message(Array(repeating: get, count: 64)))
+                } receive: { (messages: Answers) in
+                    for try await message in messages {
+                        for answer in message.answers {
+                            let isRefused = answer.error.reason == "UNREAD"
+                            counts.withLock { if isRefused { $0.refused += 1 } else { $0.values += 1 } }
+                        }
+                    }
+                }
+            }
+            #expect(error?.code == .resourceExhausted)
+            let found = counts.withLock { $0 }
+            #expect((1...8).contains(found.values) && found.values + found.refused == 64, "\(found)")
+            // What was counted is given back with the pipeline.
+            let after = try await run(grpc, [get])
+            #expect(after.first?.get.value.count == 200 << 10)
+        }
+    }
+
     @Test func `answers come when they are there, by their ids`() async throws {
         try await GRPCHarness.run { grpc async throws in
             grpc.service.hold()

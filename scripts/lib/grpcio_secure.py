@@ -71,6 +71,10 @@ def main():
     expect("a pipeline's refusal", (answers[1].error.code, answers[1].error.reason), (7, "PERMISSION_DENIED"))
     expect("a pipeline's answer", answers[2].get.value, b"v")
     expect("a pipeline by nobody", code(lambda: list(node.Pipeline(iter(requests), timeout=SECONDS))), "UNAUTHENTICATED")
+    # Who is refused hears so before the message has come.
+    large = kv.PutRequest(key=b"app/1", value=bytes(3 << 20))
+    for metadata in (None, basic(user, "wrong-one")):
+        expect("a large message of a stranger", code(lambda: node.Put(large, metadata=metadata, timeout=SECONDS)), "UNAUTHENTICATED")
     # Load balancers have no password.
     health = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=SECONDS)
     expect("health", health.status, health_pb2.HealthCheckResponse.SERVING)

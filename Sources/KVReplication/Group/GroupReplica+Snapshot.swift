@@ -155,8 +155,9 @@ extension GroupReplica {
         }
     }
 
-    /// Whether the log goes on behind a snapshot: what it holds beyond was acknowledged. Only a log that does not hold the snapshot's last
-    /// entry is void.
+    /// Whether the log goes on behind a snapshot.
+    ///
+    /// What it holds beyond was acknowledged; only a log that does not hold the snapshot's last entry is void.
     private func keepsLog(_ manifest: SnapshotManifest) -> Bool { core.term(at: manifest.index) == manifest.term }
 
     /// Whether the log is void, or durable as far as the snapshot goes.
