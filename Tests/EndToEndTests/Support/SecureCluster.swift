@@ -111,9 +111,9 @@ final class SecureCluster {
         let (name, password) = try administrator
         for node in nodes {
             let isReady = Poll.until(40) {
-                // What does not answer yet is asked again.
-                let answer = try? curl(node.id, ["-u", "\(name):\(password)"], "/status")
-                return answer == "200" && (try? curl(node.id, [], "/readyz")) == "200"
+                // What does not answer yet is asked again. Attempts in vain are few before they have to wait, so those come last.
+                guard (try? curl(node.id, [], "/readyz")) == "200" else { return false }
+                return (try? curl(node.id, ["-u", "\(name):\(password)"], "/status")) == "200"
             }
             try #require(isReady, "node \(node.id) is not ready")
         }
