@@ -147,7 +147,8 @@ final class GRPCEdge: Sendable {
             method: method,
             session: session,
             requestID: requestID,
-            deadline: metadata.grpcTimeout.map { started + $0 },
+            // The library's clock began with the headers, a little before ours.
+            deadline: metadata.grpcTimeout.map { started + $0 - .nanoseconds($0.nanoseconds / 10) },
             metadata: metadata
         )
     }

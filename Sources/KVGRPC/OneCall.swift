@@ -9,7 +9,7 @@ struct OneCall: Sendable {
     let session: ClientSession
     /// The client's `x-request-id` where it is one, else one of our own.
     let requestID: String
-    /// When the client stops waiting.
+    /// From when on a call that is ended is ended by its deadline: a little before the client stops waiting.
     let deadline: NIODeadline?
     let metadata: Metadata
 
