@@ -55,8 +55,15 @@ private struct DebugBundle: AsyncParsableCommand {
                 tar.add("kvctl-debug/\(name)", bytes)
                 entries.append(name)
             }
-            for (name, path) in Self.pages {
-                for answer in await session.client.pages(path) {
+            // All at once: a node that hangs costs one deadline, not one for each page.
+            let answers = await withTaskGroup { group in
+                for (place, page) in Self.pages.enumerated() {
+                    group.addTask { (place, await session.client.pages(page.path)) }
+                }
+                return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+            }
+            for (place, (name, path)) in Self.pages.enumerated() {
+                for answer in answers[place] ?? [] {
                     let folder = answer.endpoint.description.map { $0 == ":" || $0 == "[" || $0 == "]" ? "_" : $0 }
                     switch answer.result {
                     case .success(let bytes):

@@ -157,7 +157,8 @@ extension KVClient {
     public func batch(_ body: [UInt8], idempotencyKey: String? = nil) async throws(ClientError) -> [UInt8] {
         guard !configuration.httpEndpoints.isEmpty else { throw .invalidArgument("no HTTP endpoint was given") }
         var last: ClientError = .closed
-        for endpoint in configuration.httpEndpoints {
+        let deadline = ContinuousClock.now + configuration.requestTimeout
+        for endpoint in configuration.httpEndpoints where ContinuousClock.now < deadline {
             do throws(ClientError) {
                 let answer = try await http.send(
                     "POST",
@@ -165,12 +166,13 @@ extension KVClient {
                     body,
                     headers: idempotencyKey.map { [("Idempotency-Key", $0)] } ?? [],
                     to: endpoint,
-                    within: configuration.requestTimeout
+                    within: left(deadline)
                 )
                 switch answer.status {
                 case 200: return answer.body
                 case 503, 429: last = .unavailable("\(endpoint): \(HTTPAccess.message(answer))")
-                case 504: throw .unknownOutcome("\(endpoint): \(HTTPAccess.message(answer))")
+                // A proxy's error, or one within a node, does not say that nothing was done.
+                case 500, 502, 504: throw .unknownOutcome("\(endpoint): \(HTTPAccess.message(answer))")
                 default: throw .httpStatus(answer.status, message: HTTPAccess.message(answer))
                 }
             } catch {

@@ -282,7 +282,7 @@ extension KVClient {
         throw last
     }
 
-    private func left(_ deadline: ContinuousClock.Instant) -> Duration {
+    func left(_ deadline: ContinuousClock.Instant) -> Duration {
         max(.milliseconds(1), deadline - ContinuousClock.now)
     }
 
