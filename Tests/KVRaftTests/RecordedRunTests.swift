@@ -9,7 +9,7 @@ import Testing
 struct RecordedRunTests {
     private static let file = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .appending(path: "Fixtures/recorded-runs.txt")
-    private static let seeds: [UInt64] = Array(1...30)
+    private static let seeds: [UInt64] = Array(1...150)
     private static let stepsEach = 150
     private static let pieces = 12
 
