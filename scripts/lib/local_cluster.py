@@ -289,10 +289,10 @@ class LocalCluster:
 
     def ports(self, count, base_port):
         """RESP, HTTP, gRPC and peer port of each node."""
-        if base_port == "auto":
+        if base_port == "auto" and not (self.nodes and len(self.nodes) == count):
             free = free_ports(4 * count)
             return [tuple(free[4 * i:4 * i + 4]) for i in range(count)]
-        if base_port is not None:
+        if base_port not in (None, "auto"):
             base = int(base_port)
             if not 1 <= base <= 65535 - 400:
                 raise ClusterError(f"--base-port {base}: expected 1 to {65535 - 400}, or auto")
