@@ -145,7 +145,7 @@ extension EndToEnd {
                 print("TLS: \(before), with \(crowd.count) connections \(during)")
                 #expect(during.residentBytes - before.residentBytes < 900 << 20, "\(before), then \(during)")
                 #expect(try cluster.redis(1, user: name, password: password, ["PING"]) == "PONG")
-                let isFree = try Poll.until(40) { try cluster.reading(1).descriptors <= before.descriptors + 20 }
+                let isFree = try Poll.until(150) { try cluster.reading(1).descriptors <= before.descriptors + 20 }
                 let now = try cluster.reading(1)
                 #expect(isFree, "\(now)")
             }
