@@ -73,7 +73,10 @@ extension Tablet {
     package func maintain() {
         scheduleWork()
         options.shared.trimArenas(options.clock.monotonicNanoseconds)
-        if options.shared.ballast?.isPresent == false { options.workers.submit { self.restoreBallast() } }
+        // Another tablet may have made it again: who still takes the disk for full is to hear of it, too.
+        if let ballast = options.shared.ballast, !ballast.isPresent || isDiskFull {
+            options.workers.submit { self.restoreBallast() }
+        }
         if options.shared.shouldTrim() { options.workers.submit { SharedResources.trim() } }
         if environment.obsolete.hasAny { options.workers.submit { self.removeObsoleteFiles() } }
     }
