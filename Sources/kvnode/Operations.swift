@@ -22,7 +22,6 @@ final class Operations: OperationsService {
         state = Mutex(State(loaded: loaded))
         self.node = node
         self.log = log
-        follow(\.loggerLevel) { LogLevelControl.shared.level = $0 }
     }
 
     /// Has a part of the process follow a part of the configuration: `body` is called with every change of it, in order, and only
@@ -60,6 +59,8 @@ final class Operations: OperationsService {
                 state.loaded = try state.loaded.changing(name, to: value)
                 // Under the lock, so that the process follows the last change.
                 for follow in state.followers { follow(old, state.loaded.configuration) }
+                // `log-level` changes it beside the configuration: what is asked for here holds, whatever was before.
+                if name == "logging.level" { LogLevelControl.shared.level = state.loaded.configuration.loggerLevel }
                 return nil
             } catch {
                 return Self.refusal(name, error)

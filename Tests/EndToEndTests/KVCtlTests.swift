@@ -67,6 +67,12 @@ extension EndToEnd {
                 #expect(try cluster.kvctl("log-level").text.contains("debug"))
                 #expect(try cluster.kvctl("config", "show", "logging.level").text.contains("(changed while running)"))
                 #expect(try cluster.kvctl("config", "set", "logging.level", "loud").code == 2)
+                // What `log-level` changed stays when another setting changes, and goes when this one is set, to what it was too.
+                #expect(try cluster.kvctl("log-level", "warning").code == 0)
+                #expect(try cluster.kvctl("config", "set", "limits.connections", "200").code == 0)
+                #expect(try cluster.kvctl("log-level").text.contains("warning"))
+                #expect(try cluster.kvctl("config", "set", "logging.level", "debug").code == 0)
+                #expect(try cluster.kvctl("log-level").text.contains("debug"))
                 #expect(try cluster.kvctl("config", "set", "raft.heartbeat", "60ms").code == 5)
                 #expect(
                     try cluster.kvctl("config", "set", "limits.conections", "5").errors.contains("limits.connections")
