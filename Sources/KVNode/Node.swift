@@ -252,8 +252,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
         repliesReady.removeAll(keepingCapacity: true)
         for proxy in ready { proxy.sendReplies() }
         for (node, requests) in proxies.takeFilled() { outbox.add(.requests(requests), to: node) }
-        outbox.flush { [self] _, requests in takeBack(requests) }
+        // The disk begins before the messages are written: it needs no processor, and they take a while to write.
         host.submitWork()
+        outbox.flush { [self] _, requests in takeBack(requests) }
     }
 
     /// How long the writes that were taken have to be committed before the node stops without knowing.

@@ -9,19 +9,8 @@ import Synchronization
 /// The number of instruments is bounded (`instrumentsMax`): past it, new label values fall into one instrument that is not shown,
 /// counted by `kv_metrics_dropped_total`.
 package final class MetricRegistry: Sendable {
-    enum Instrument {
-        case counter(Counter)
-        case gauge(Gauge)
-        case histogram(Histogram)
-    }
-
-    struct Family {
-        let metric: Metric
-        var instruments: [[String]: Instrument] = [:]
-    }
-
     private struct State {
-        var families: [String: Family] = [:]
+        var families: [String: MetricFamily] = [:]
         var collectors: [@Sendable (MetricRegistry) -> Void] = []
         var count = 0
     }
@@ -75,7 +64,7 @@ package final class MetricRegistry: Sendable {
     /// Forgets all instruments of a metric, so that labels that are gone (a removed peer) do not stay.
     package func removeAll(_ metric: Metric) {
         state.withLock { state in
-            state.count -= state.families[metric.name]?.instruments.count ?? 0
+            state.count -= state.families[metric.name]?.series.count ?? 0
             state.families[metric.name] = nil
         }
     }
@@ -87,7 +76,7 @@ package final class MetricRegistry: Sendable {
             "\(metric.name) has \(metric.labels.count) labels, not \(values.count)"
         )
         return state.withLock { state in
-            if let known = state.families[metric.name]?.instruments[values] { return known }
+            if let known = state.families[metric.name]?.instrument(values) { return known }
             let made: Instrument =
                 switch metric.kind {
                 case .counter: .counter(Counter())
@@ -100,13 +89,13 @@ package final class MetricRegistry: Sendable {
                 return made
             }
             state.count += 1
-            state.families[metric.name, default: Family(metric: metric)].instruments[values] = made
+            state.families[metric.name, default: MetricFamily(metric)].add(made, values)
             return made
         }
     }
 
     /// Runs the collectors, then hands out all families by name.
-    func families() -> [Family] {
+    func families() -> [MetricFamily] {
         // One after the other: a collector may take instruments away to put them back, which no other scrape must see. Lock order: this
         // one, then the state's.
         scrape.withLock { _ in

@@ -20,51 +20,78 @@ struct BallastTests {
         }
     }
 
+    /// A tablet with a ballast whose disk somebody else filled but for one page, with writes of its own to flush.
+    private struct FullDisk {
+        let harness: TabletHarness
+        let ballast: Ballast
+        let box = Box()
+        /// What takes the room: cut it to give the room back.
+        let other: any File
+
+        init(_ seed: UInt64) throws {
+            let disk = SimulatedFileSystem(seed: seed)
+            let box = box
+            harness = try TabletHarness(seed: seed, disk: disk) { options in
+                options.shared = SharedResources(
+                    blockCacheBytes: 64 << 10,
+                    tablesOpenMax: 8,
+                    ballast: Ballast(disk, path: "ballast", bytes: 64 << 10)
+                )
+                options.onStateChange = { box.states.append($0) }
+            }
+            ballast = try #require(harness.tablet.options.shared.ballast)
+            harness.tablet.maintain()
+            harness.run()
+            try #require(ballast.isPresent)
+            disk.setContent([], of: "other")
+            disk.faults.capacityBytes = 1 << 20
+            other = try disk.open("other", .readWrite)
+            try other.truncate(to: try disk.freeSpace("t") - 1000)
+            for _ in 0..<200 { try harness.writeRandomly(keyCount: 200) }
+        }
+
+        func flush() {
+            harness.tablet.flush()
+            harness.run()
+        }
+    }
+
     @Test(arguments: [UInt64(51), 52, 53])
     func `the ballast lets a flush through, and the state ends when there is room for it again`(_ seed: UInt64) throws {
-        let disk = SimulatedFileSystem(seed: seed)
-        let box = Box()
-        let harness = try TabletHarness(seed: seed, disk: disk) { options in
-            options.shared = SharedResources(
-                blockCacheBytes: 64 << 10,
-                tablesOpenMax: 8,
-                ballast: Ballast(disk, path: "ballast", bytes: 64 << 10)
-            )
-            options.onStateChange = { box.states.append($0) }
-        }
-        let ballast = try #require(harness.tablet.options.shared.ballast)
-        pass(1, harness)
-        #expect(ballast.isPresent)
-        // Somebody else takes what is left but for one page.
-        disk.setContent([], of: "other")
-        disk.faults.capacityBytes = 1 << 20
-        let other = try disk.open("other", .readWrite)
-        try other.truncate(to: try disk.freeSpace("t") - 1000)
-
-        for _ in 0..<200 { try harness.writeRandomly(keyCount: 200) }
-        harness.tablet.flush()
-        harness.run()
-        #expect(!ballast.isPresent)
+        let full = try FullDisk(seed)
+        let harness = full.harness
+        full.flush()
+        #expect(!full.ballast.isPresent)
         #expect(harness.tablet.firstUnflushedIndex == nil, "everything is in tables")
         #expect(harness.durable.index == harness.tablet.mark.appliedIndex)
         #expect(harness.tablet.isDiskFull)
-        #expect(box.states == [.diskFull])
+        #expect(full.box.states == [.diskFull])
         // It stays so while there is no room for the ballast, and reads go on.
         pass(20, harness)
         #expect(harness.tablet.isDiskFull)
         #expect(try harness.contents() == harness.model)
 
-        try other.truncate(to: 0)
+        try full.other.truncate(to: 0)
         pass(2, harness)
-        #expect(ballast.isPresent)
+        #expect(full.ballast.isPresent)
         #expect(harness.tablet.state == .healthy)
-        #expect(box.states == [.diskFull, .healthy])
+        #expect(full.box.states == [.diskFull, .healthy])
         for _ in 0..<100 { try harness.writeRandomly(keyCount: 200) }
-        harness.tablet.flush()
-        harness.run()
-        #expect(box.states == [.diskFull, .healthy])
+        full.flush()
+        #expect(full.box.states == [.diskFull, .healthy])
         try harness.crash(.loseAll)
         #expect(try harness.contents() == harness.model)
+    }
+
+    @Test func `the state ends also where another tablet found the room first and made the ballast again`() throws {
+        let full = try FullDisk(56)
+        full.flush()
+        #expect(full.harness.tablet.isDiskFull)
+        try full.other.truncate(to: 0)
+        #expect(full.ballast.restore(), "the other tablet's part")
+        pass(2, full.harness)
+        #expect(full.harness.tablet.state == .healthy)
+        #expect(full.box.states == [.diskFull, .healthy])
     }
 
     @Test func `a disk too small for the ballast does without`() throws {

@@ -29,7 +29,7 @@ package final class GroupHost: @unchecked Sendable {
 
     private var work: [NodeLogWork] = []
 
-    /// Queues a write of the log for the end of the turn, after the messages have left: followers then work while this node does.
+    /// Queues a write of the log for the end of the turn: one hand-over for all groups.
     func queue(_ work: NodeLogWork) {
         self.work.append(work)
     }
