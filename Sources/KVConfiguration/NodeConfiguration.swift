@@ -235,6 +235,11 @@ package struct NodeConfiguration: Sendable, Equatable {
         /// The value of `logging.slow_request`.
         package var slowRequest = Duration.zero
     }
+    /// The settings under `metrics`.
+    package struct Metrics: Sendable, Equatable {
+        /// The value of `metrics.requests`.
+        package var countsRequests = true
+    }
     /// The settings under `alarms`.
     package struct Alarms: Sendable, Equatable {
         /// The value of `alarms.disk_free`.
@@ -287,6 +292,8 @@ package struct NodeConfiguration: Sendable, Equatable {
     package var threads = Threads()
     /// The settings under `logging`.
     package var logging = Logging()
+    /// The settings under `metrics`.
+    package var metrics = Metrics()
     /// The settings under `alarms`.
     package var alarms = Alarms()
 }

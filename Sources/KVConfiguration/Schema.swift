@@ -34,6 +34,7 @@ enum Schema {
         ("request", "How long a request may take."),
         ("threads", "Processors."),
         ("logging", "What this node writes to standard error."),
+        ("metrics", "What this node measures."),
         ("alarms", "From when on this node says that it runs short; each alarm clears itself."),
     ]
 
@@ -506,6 +507,12 @@ enum Schema {
             "250ms",
             .milliseconds(0)...(.seconds(3600)),
             "From which time on a request is kept in the slow log and logged with the time of each stage; 0ms for never."
+        ),
+        .flag(
+            "metrics.requests",
+            \.metrics.countsRequests,
+            "true",
+            "Whether requests are counted and timed; without, /metrics shows the rest, and the node's slow log stays empty."
         ),
     ]
 

@@ -49,6 +49,7 @@ final class GRPCMetrics: Sendable {
 
     /// Counts a call; `failure` is nil where it went well.
     func record(_ method: GRPCMethod, _ failure: GRPCFailure?, nanoseconds: UInt64) {
+        guard registry.countsRequests else { return }
         let code = failure.map { Status.Code($0.code) } ?? .ok
         let key = Key(method: method, code: code.rawValue)
         let instruments = cache.withLock { cache in
@@ -76,6 +77,7 @@ final class GRPCMetrics: Sendable {
 
     /// Counts an operation, of a call of its own or of a pipeline.
     func record(_ operation: Operation, _ outcome: OperationOutcome, nanoseconds: UInt64) {
+        guard registry.countsRequests else { return }
         operations[operation]?.record(outcome, nanoseconds: nanoseconds)
     }
 

@@ -77,6 +77,7 @@ final class HTTPMetrics: Sendable {
     /// Methods that no route knows are one label, so that clients cannot make new ones.
     func record(_ endpoint: Endpoint, _ method: HTTPRequest.Method, _ status: HTTPResponse.Status, nanoseconds: UInt64)
     {
+        guard registry.countsRequests else { return }
         let known: [HTTPRequest.Method] = [.get, .head, .put, .post, .delete, .options, .patch]
         let key = Key(endpoint: endpoint, method: known.contains(method) ? method.rawValue : "other", code: status.code)
         let instruments = cache.withLock { cache in

@@ -54,6 +54,8 @@ package struct NodeSettings: Sendable {
     package var proxiedRequestsMax: Int
     /// From how many nanoseconds on a request is kept and logged as slow; 0 for never.
     package var slowRequestNanoseconds: UInt64
+    /// Whether requests are timed stage by stage.
+    package var timesRequests = true
     /// Addresses for clients that this node announces, by edge.
     package var addresses: [String: String]
     /// Bugs that a test switched on; empty in production.

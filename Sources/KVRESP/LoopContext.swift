@@ -16,6 +16,7 @@ final class LoopContext: @unchecked Sendable {
 
     let eventLoop: any EventLoop
     private let operations: [OperationMetrics]
+    private let isCounting: Bool
     private let slowLog: SlowLog
     private let wallClock: @Sendable () -> UInt64
     private var dirty: [RESPConnection] = []
@@ -27,6 +28,7 @@ final class LoopContext: @unchecked Sendable {
     init(_ eventLoop: any EventLoop, _ shared: RESPShared) {
         self.eventLoop = eventLoop
         operations = shared.operations
+        isCounting = shared.isCounting
         slowLog = shared.slowLog
         wallClock = shared.settings.now
     }
@@ -48,6 +50,7 @@ final class LoopContext: @unchecked Sendable {
 
     /// Counts an operation that was answered; its latency is taken at the end of the turn.
     func record(_ command: UInt8, _ outcome: OperationOutcome, startedAt: UInt64) {
+        guard isCounting || slowLog.isOn else { return }
         let last = runs.count - 1
         if last >= 0, runs[last].command == command, runs[last].outcome == outcome, runs[last].startedAt == startedAt {
             runs[last].count += 1
@@ -72,10 +75,12 @@ final class LoopContext: @unchecked Sendable {
         if runs.isEmpty { return }
         let now = NIODeadline.now().uptimeNanoseconds
         for run in runs {
-            let metrics = operations[Int(run.command)]
-            metrics.count(run.outcome, run.count)
             let elapsed = now > run.startedAt ? now - run.startedAt : 0
-            metrics.latency.observe(elapsed, times: run.count)
+            if isCounting {
+                let metrics = operations[Int(run.command)]
+                metrics.count(run.outcome, run.count)
+                metrics.latency.observe(elapsed, times: run.count)
+            }
             if slowLog.isSlow(nanoseconds: elapsed) {
                 slowLog.add(command: run.command, count: run.count, nanoseconds: elapsed, at: wallClock())
             }

@@ -60,6 +60,8 @@ final class RESPShared: Sendable {
     let startedAt: UInt64
     /// By the command's place in the table; the last is for what is no command.
     let operations: [OperationMetrics]
+    /// Whether operations are counted.
+    let isCounting: Bool
     let receivedBytes: Counter
     let sentBytes: Counter
     let protocolErrors: Counter
@@ -96,6 +98,7 @@ final class RESPShared: Sendable {
         operations = (table.commands.map(\.name) + ["other"]).map {
             OperationMetrics(registry, transport: "resp", operation: $0)
         }
+        isCounting = registry.countsRequests
         receivedBytes = registry.counter(.receivedBytesTotal, "resp")
         sentBytes = registry.counter(.sentBytesTotal, "resp")
         protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")

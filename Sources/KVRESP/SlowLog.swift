@@ -49,6 +49,9 @@ final class SlowLog: Sendable {
         }
     }
 
+    /// Whether anything belongs here.
+    var isOn: Bool { thresholdMicroseconds >= 0 }
+
     /// Whether something that took so long belongs here.
     func isSlow(nanoseconds: UInt64) -> Bool {
         let least = thresholdMicroseconds

@@ -17,14 +17,17 @@ package final class MetricRegistry: Sendable {
 
     /// How many instruments there may be in all.
     package let instrumentsMax: Int
+    /// Whether edges count and time requests; a registry that does not still shows what they counted: nothing.
+    package let countsRequests: Bool
     private let state = Mutex(State())
     private let scrape = Mutex(())
     /// What was asked for past the bound.
     let dropped = Counter()
 
     /// A registry of nothing.
-    package init(instrumentsMax: Int = 20_000) {
+    package init(instrumentsMax: Int = 20_000, countsRequests: Bool = true) {
         self.instrumentsMax = instrumentsMax
+        self.countsRequests = countsRequests
     }
 
     /// The counter with these label values, made when first asked for.

@@ -34,7 +34,7 @@ func runNode(_ loaded: LoadedConfiguration, join: [String] = []) async throws {
     settings.join = try await Joining(configuration, settings, machine.environment, contexts, group, log)
         .plan(asking: join)
     let node = try Node.open(settings, environment: machine.environment, log: log)
-    let metrics = MetricRegistry()
+    let metrics = MetricRegistry(countsRequests: configuration.metrics.countsRequests)
     let watch = HostWatch(configuration, node, workers: machine.environment.background, log: log)
     let nodeMetrics = NodeMetrics(metrics, watch, startMilliseconds: clock.wallMilliseconds)
 

@@ -37,6 +37,7 @@ extension NodeConfiguration {
         settings.softwareVersion = Version.text
         settings.demandsAuthentication = authentication.isRequired
         settings.slowRequestNanoseconds = logging.slowRequest.wholeNanoseconds
+        settings.timesRequests = metrics.countsRequests
         settings.blockCacheBytes = storage.blockCacheBytes
         apply(to: &settings.group)
         settings.tablet.memtableBytes = storage.memtableBytes

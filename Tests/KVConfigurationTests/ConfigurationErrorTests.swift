@@ -22,7 +22,7 @@ struct ConfigurationErrorTests {
         Case(
             least + "election_timeout: 5s",
             "f.yaml:2:1: unknown key \"election_timeout\"; expected one of insecure, node, cluster, resp, "
-                + "resp_cluster, http, grpc, peer, tls, auth, raft, log, storage, limits, request, threads, logging, alarms; nearest: raft.election_timeout"
+                + "resp_cluster, http, grpc, peer, tls, auth, raft, log, storage, limits, request, threads, logging, metrics, alarms; nearest: raft.election_timeout"
         ),
         Case(
             least + "raft:\n  heartbeat: 50ms\n  heartbeat: 60ms",

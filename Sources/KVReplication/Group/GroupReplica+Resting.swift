@@ -4,6 +4,18 @@ import KVRaft
 // ones would stand there for ever without a word that they are committed, and a copy of the directory could not tell.
 
 extension GroupReplica {
+    /// How many ticks may pass at once: as many as come before the core does something, one where something waits for a tick.
+    package var ticksUntilDue: Int {
+        guard stopReason == nil else { return .max }
+        return isAtRest ? core.ticksUntilDue : 1
+    }
+
+    private var isAtRest: Bool {
+        !hasWritesInFlight && logWritesInFlight == 0 && reads.count == 0 && barriers.count == 0 && applyQueue.isEmpty
+            && !isStorageFull && !isStorageBehind && !isInstalling && quarantine == nil && !core.hasUntoldCommit
+            && core.commit <= max(loggedCommit, host.log.commit(id))
+    }
+
     /// Has the log told through where the group is committed, once that did not change for a tick.
     func logCommitAtRest() {
         defer { commitAtLastTick = core.commit }

@@ -7,6 +7,7 @@ import KVService
 extension GroupReplica {
     /// An entry with callers was proposed.
     func clockProposal(_ filled: Proposals.Filling, index: LogIndex, term: Term) {
+        guard host.timings.isTiming else { return }
         entryClock.propose(
             index,
             term,
@@ -43,7 +44,7 @@ extension GroupReplica {
 
     /// Reads of a round were served from memory, or handed to a worker.
     func clockReads(_ batch: PendingReads.Batch) {
-        guard let first = batch.items.first else { return }
+        guard host.timings.isTiming, let first = batch.items.first else { return }
         let arrived = min(arrival(first.origin), batch.began)
         var stages = SlowRequest.Stages()
         stages.queue = batch.began - arrived

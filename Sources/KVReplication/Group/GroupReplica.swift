@@ -142,11 +142,11 @@ package final class GroupReplica: @unchecked Sendable {
 
     // MARK: Inputs
 
-    /// Time passes: to be called every `tickNanoseconds`.
-    package func tick() {
+    /// Time passes: to be called every `tickNanoseconds`, or later for several ticks at once where `ticksUntilDue` allows it.
+    package func tick(_ count: Int = 1) {
         guard stopReason == nil else { return }
         logCommitAtRest()
-        core.tick()
+        for _ in 0..<count { core.tick() }
         let now = host.clock.monotonicNanoseconds
         noteStorage()
         tickQuarantine()

@@ -26,8 +26,14 @@ package struct GroupTimings: Sendable {
     /// The requests that were slow.
     package var slow: SlowLog
 
-    /// Nothing measured yet.
-    package init(slowNanoseconds: UInt64) { slow = SlowLog(thresholdNanoseconds: slowNanoseconds) }
+    /// Whether requests are timed at all.
+    let isTiming: Bool
+
+    /// Nothing measured yet; nothing ever where not `isTiming`.
+    package init(slowNanoseconds: UInt64, isTiming: Bool = true) {
+        slow = SlowLog(thresholdNanoseconds: slowNanoseconds)
+        self.isTiming = isTiming
+    }
 
     /// Counts an entry of a leader that was applied and answered.
     mutating func record(_ stages: SlowRequest.Stages, requests: Int) {
