@@ -76,6 +76,17 @@ struct ElectionTests {
         #expect(cluster[1].events.contains(.steppedDown(term: 1, lostQuorum: true)))
     }
 
+    @Test func `a leader that does not check its quorum leads on without one`() throws {
+        let cluster = try TestCluster(3, settings: TestCluster.settings { $0.checksQuorum = false })
+        try cluster.elect(1)
+        cluster.cutOff = [ReplicaID(1)]
+        for _ in 0..<40 {
+            cluster[1].core.tick()
+            try cluster.settle()
+        }
+        #expect(cluster[1].core.role == .leader && cluster[1].core.term == 1)
+    }
+
     @Test func `a replica stuck in a higher term is freed`() throws {
         let cluster = try TestCluster(3)
         try cluster.elect(1)

@@ -34,6 +34,36 @@ struct HostileMessageTests {
         }
     }
 
+    @Test func `an append that is another's, or whose terms descend, is refused by a follower`() throws {
+        func entry(_ index: LogIndex, _ term: Term) -> Entry {
+            Entry(index: index, term: term, kind: .commands, time: 0, checksum: 0, payload: [])
+        }
+        func append(to number: UInt64, logTerm: Term = 1, index: LogIndex = 1, _ entries: [Entry] = []) -> Message {
+            Message(
+                .append,
+                from: ReplicaID(1),
+                to: ReplicaID(number),
+                term: 3,
+                logTerm: logTerm,
+                index: index,
+                entries: entries
+            )
+        }
+        let cluster = try TestCluster(3)
+        try cluster.elect(1)
+        for message in [
+            append(to: 3), append(to: 2, [entry(2, 3), entry(3, 2)]), append(to: 2, logTerm: 2, [entry(2, 1)]),
+            append(to: 2, [entry(2, 4)]), append(to: 2, [entry(2, 3), entry(4, 3)]),
+            append(to: 2, index: RaftCore.numberMax),
+            Message(.heartbeat, from: ReplicaID(1), to: ReplicaID(2), term: RaftCore.numberMax),
+            Message(.heartbeat, from: ReplicaID(0), to: ReplicaID(2), term: 3),
+        ] {
+            #expect(throws: RaftError.self) { try cluster[2].core.step(message) }
+            cluster[2].core.checkInvariants()
+        }
+        #expect(cluster[2].core.term == 1 && cluster[2].core.lastIndex == 1)
+    }
+
     @Test func `entries that contradict what is committed are refused`() throws {
         let cluster = try TestCluster(3)
         try cluster.elect(1)

@@ -228,4 +228,171 @@ struct MembershipTests {
             }
         }
     }
+
+    private func enterJoint(_ cluster: TestCluster, _ items: [ConfigurationChange.Item]) throws {
+        try cluster[1].propose(ConfigurationChange(transition: .jointAutomatic, items: items))
+        try cluster.settle()
+        #expect(cluster[1].core.configuration.isJoint)
+    }
+
+    @Test func `the host is asked at once to leave each joint configuration, and again by each leader`() throws {
+        let cluster = try TestCluster(3, isFounded: true)
+        try cluster.elect(1)
+        for _ in 0..<2 {
+            try enterJoint(cluster, [.init(.update, ReplicaID(2))])
+            #expect(cluster[1].leaveJointWanted)
+            try leaveJoint(cluster)
+            #expect(!cluster[1].core.configuration.isJoint)
+        }
+        try enterJoint(cluster, [.init(.update, ReplicaID(2))])
+        for number: UInt64 in [2, 1] {
+            for host in cluster.hosts { host.leaveJointWanted = false }
+            try cluster[3 - number].core.transferLeadership(to: ReplicaID(number))
+            try cluster.settle()
+            #expect(cluster.leader?.replica == ReplicaID(number))
+            #expect(cluster[number].leaveJointWanted)
+        }
+    }
+
+    @Test func `a configuration that is not joint is not left, whatever it says`() throws {
+        let cluster = try TestCluster(1)
+        cluster[1].core.tracker.adopt(
+            Configuration(voters: [ReplicaID(1)], leavesAutomatically: true),
+            lastIndex: 0,
+            settings: cluster[1].settings
+        )
+        try cluster.elect(1)
+        #expect(cluster[1].core.role == .leader && !cluster[1].leaveJointWanted)
+    }
+
+    @Test func `on top of no configuration no change takes effect`() throws {
+        let payload = change([.init(.addVoter, ReplicaID(4))]).encoded
+        let entry = Entry(index: 1, term: 1, kind: .configuration, time: 0, checksum: 0, payload: payload)
+        var core = try RaftCore(
+            TestCluster.settings(),
+            restored: RestoredState(
+                replica: ReplicaID(4),
+                hardState: HardState(term: 1, commit: 1),
+                configuration: Configuration(),
+                entries: [entry]
+            ),
+            seed: 1
+        )
+        var effects = Effects()
+        core.takeEffects(into: &effects)
+        #expect(effects.entriesToApply == [entry])
+        #expect(throws: RaftError.configurationRefused(.noVoterToStartFrom)) { try core.applyConfiguration(entry) }
+    }
+
+    @Test func `where changes are not checked when they are proposed, they are refused when they are applied`() throws {
+        let cluster = try TestCluster(3, settings: TestCluster.settings { $0.validatesChanges = false })
+        try cluster.elect(1)
+        try cluster[1].propose(.leaveJoint)
+        try cluster[1].propose("after")
+        try cluster.settle()
+        #expect(cluster.hosts.allSatisfy { $0.texts == ["after"] && $0.core.configuration.voters.count == 3 })
+    }
+
+    @Test func `a change that waits is named by its index, wherever it stands among what was proposed`() throws {
+        let cluster = try TestCluster(3)
+        try cluster.elect(1)
+        func proposed(_ kind: EntryKind, _ payload: [UInt8]) -> ProposedEntry {
+            ProposedEntry(kind: kind, time: 0, payload: payload, group: GroupID(0))
+        }
+        let addition = proposed(.configuration, change([.init(.addLearner, ReplicaID(4))]).encoded)
+        let command = proposed(.commands, [1])
+        #expect(throws: RaftError.configurationRefused(.pending(4))) {
+            try cluster[1].core.propose([command, command, addition, addition])
+        }
+        let first = try cluster[1].core.propose([command, command, addition, command]).first
+        #expect(throws: RaftError.configurationRefused(.pending(first + 2))) {
+            try cluster[1].core.propose([addition])
+        }
+        try cluster.settle()
+        #expect(cluster[1].core.configuration.learners == [ReplicaID(4)])
+    }
+
+    @Test func `which changes enter a joint configuration, and which leave it by themselves`() {
+        let one = ConfigurationChange.Item(.addVoter, ReplicaID(4))
+        let cases: [(ConfigurationChange.Transition, Int, enters: Bool, leaves: Bool)] = [
+            (.automatic, 1, false, false), (.automatic, 2, true, true), (.jointAutomatic, 1, true, true),
+            (.jointAutomatic, 2, true, true), (.jointExplicit, 1, true, false), (.jointExplicit, 2, true, false),
+            (.jointExplicit, 0, true, false), (.automatic, 0, false, false),
+        ]
+        for (transition, count, enters, leaves) in cases {
+            let change = ConfigurationChange(transition: transition, items: Array(repeating: one, count: count))
+            #expect(change.entersJoint == enters && change.leavesAutomatically == leaves, "\(change)")
+            #expect(change.leavesJoint == (transition == .automatic && count == 0))
+        }
+    }
+
+    /// Groups start cut at index 1, so theirs get a snapshot sooner; this one's log goes back to its first entry.
+    @Test func `a newcomer that knows nothing gets a snapshot, once`() throws {
+        let cluster = try TestCluster(2)
+        try cluster.elect(1)
+        try cluster[1].propose("before")
+        try cluster.settle()
+        try grow(cluster, to: 3)
+        var refusals: [Message] = []
+        try cluster[1].propose(change([.init(.addLearner, ReplicaID(3))]))
+        try cluster.settle(dropping: { message in
+            if message.isRejected { refusals.append(message) }
+            return false
+        })
+        for _ in 0..<2 {
+            for host in cluster.hosts { host.core.tick() }
+            try cluster.settle(dropping: { message in
+                if message.isRejected { refusals.append(message) }
+                return false
+            })
+        }
+        #expect(cluster[1].snapshotsToSend.map(\.replica) == [ReplicaID(3)])
+        try cluster.shipSnapshots()
+        #expect(cluster[3].texts == ["before"])
+        // A refusal that was long on its way.
+        let late = try #require(refusals.first { $0.index == 0 })
+        try cluster.deliver(late)
+        try cluster.settle()
+        #expect(cluster[1].snapshotsToSend.isEmpty)
+        #expect(cluster[1].core.progress[2].state == .replicate)
+    }
+
+    @Test func `no snapshot is asked for before anything is applied`() throws {
+        let cluster = try TestCluster(3)
+        cluster[1].writesAreImmediate = false
+        try cluster.elect(1)
+        try cluster[1].finishWrites(1)
+        #expect(cluster[1].core.role == .leader && cluster[1].core.applied == 0)
+        cluster[1].core.tracker[1].isRecentlyActive = true
+        cluster[1].core.askForSnapshot(1)
+        cluster[1].core.askForRebuild(1)
+        #expect(cluster[1].core.output.snapshotsToSend.isEmpty)
+    }
+
+    @Test func `bytes of another version, or too many, say no configuration`() {
+        let encoded = Configuration(voters: [ReplicaID(1)]).encoded
+        #expect(throws: DecodingError.self) { try Configuration(decoding: encoded + [0]) }
+        #expect(throws: DecodingError.self) { try Configuration(decoding: [encoded[0] + 1] + encoded.dropFirst()) }
+        #expect(throws: DecodingError.self) { try Configuration(decoding: [encoded[0], 2] + encoded.dropFirst(2)) }
+    }
+
+    @Test func `a read that waits for one who leaves is ready when it has left`() throws {
+        let cluster = try TestCluster(2)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(2))]))
+        try cluster[1].core.readIndex(context: 3)
+        try cluster.settle(dropping: { $0.kind == .heartbeatResponse })
+        #expect(cluster[1].core.configuration.voters == [ReplicaID(1)])
+        #expect(cluster[1].ready.map(\.context) == [3])
+    }
+
+    @Test func `what waits for one who leaves is committed when it has left`() throws {
+        let cluster = try TestCluster(2)
+        try cluster.elect(1)
+        try cluster[1].propose(change([.init(.remove, ReplicaID(2))]))
+        let index = try cluster[1].propose("waiting")
+        try cluster.settle(dropping: { $0.to == ReplicaID(2) && $0.entries.last?.index == index })
+        #expect(cluster[1].core.configuration.voters == [ReplicaID(1)])
+        #expect(cluster[1].texts == ["waiting"])
+    }
 }

@@ -101,4 +101,79 @@ struct RaftLogTests {
         #expect(throws: Never.self) { try log(restored(good, applied: 13)) }
         #expect(throws: Never.self) { try log(restored([entry(11, 2), entry(12, 9)])) }
     }
+
+    @Test func `a log is up to date by its last term first, and by its length only where that is the same`() throws {
+        let log = try log(restored([entry(11, 3), entry(12, 4)]))
+        let cases: [(LogIndex, Term, Bool)] = [
+            (12, 4, true), (13, 4, true), (11, 4, false), (99, 3, false), (12, 3, false), (1, 5, true),
+        ]
+        for (index, term, expected) in cases {
+            #expect(log.isUpToDate(index: index, term: term) == expected, "\(index) of term \(term)")
+        }
+    }
+
+    @Test func `a slice takes what fits the bytes exactly, and always one entry`() throws {
+        let log = try log(restored((11...15).map { entry(LogIndex($0), 3) }))
+        let size = log.entry(at: 11).size
+        for (bytes, count) in [(0, 1), (size, 1), (2 * size - 1, 1), (2 * size, 2), (9 * size, 4)] {
+            let slice = log.slice(from: 11, through: 14, bytesMax: bytes)
+            #expect(slice.entries.map(\.index) == (0..<count).map { 11 + LogIndex($0) })
+            #expect(slice.bytes == count * size)
+        }
+    }
+
+    @Test func `what is cut at least is applied, and the newest time is the log's or the one restored`() throws {
+        #expect(try log(restored([], applied: 0)).applied == 10)
+        #expect(try log(restored([])).lastTime == 7)
+        #expect(try log(restored([entry(11, 3, time: 6)])).lastTime == 7)
+        #expect(try log(restored([entry(11, 3, time: 8)])).lastTime == 8)
+    }
+
+    @Test func `only what is applied leaves memory or is cut, and a cut is not taken back`() throws {
+        var log = try log(restored((11...15).map { entry(LogIndex($0), 3) }, applied: 13, commit: 15))
+        log.evict(through: 99)
+        #expect(log.firstInMemory == 14 && log.cutIndex == 10)
+        log.cut(through: 12)
+        #expect(log.firstIndex == 13 && log.firstInMemory == 14)
+        log.cut(through: 11)
+        #expect(log.firstIndex == 13)
+        log.cut(through: 99)
+        #expect(log.firstIndex == 14 && log.lastIndex == 15)
+    }
+
+    @Test func `a snapshot keeps the log after it only where the log is durable so far`() throws {
+        for (index, last) in [(13, 15), (14, 14)] as [(LogIndex, LogIndex)] {
+            var log = try log(restored((11...13).map { entry(LogIndex($0), 3) }))
+            log.append(entry(14, 3))
+            log.append(entry(15, 3))
+            log.install(index: index, term: 3)
+            log.checkInvariants()
+            #expect(log.lastIndex == last && log.durable == index, "at \(index)")
+        }
+    }
+
+    @Test func `a change of the configuration that a snapshot holds is not waited for`() throws {
+        var entries = (11...14).map { entry(LogIndex($0), 3) }
+        entries[1].kind = .configuration
+        var log = try log(restored(entries))
+        log.install(index: 12, term: 3)
+        #expect(log.configurations.isEmpty && log.lastIndex == 14)
+    }
+
+    @Test func `the report of a write of a log that a snapshot replaced makes nothing durable`() throws {
+        var log = try log(restored((11...13).map { entry(LogIndex($0), 3) }))
+        var written: [Entry] = []
+        func write() -> UInt64? {
+            log.takeUnwritten(hardState: HardState(term: 9), hardStateChanged: false, into: &written)
+        }
+        for index: LogIndex in 14...20 { log.append(entry(index, 3)) }
+        let old = try #require(write())
+        log.install(index: 16, term: 9)
+        log.append(entry(17, 9))
+        let new = try #require(write())
+        while log.takeDurable(through: old) != nil {}
+        #expect(log.durable == 16)
+        while log.takeDurable(through: new) != nil {}
+        #expect(log.durable == 17)
+    }
 }

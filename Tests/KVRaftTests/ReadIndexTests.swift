@@ -172,4 +172,38 @@ struct ReadIndexTests {
             #expect(throws: RaftError.overloaded) { try host.core.readIndex(context: 3) }
         }
     }
+
+    @Test func `only the leader's answer is taken`() throws {
+        let cluster = try TestCluster(3)
+        try cluster.elect(1)
+        try cluster[2].core.readIndex(context: 1)
+        try cluster[2].run()
+        let request = try #require(cluster[2].outbox.first { $0.kind == .readIndex })
+        try cluster[2].core.step(
+            Message(
+                .readIndexResponse,
+                from: ReplicaID(3),
+                to: ReplicaID(2),
+                term: 1,
+                index: 1,
+                context: request.context
+            )
+        )
+        try cluster[2].run()
+        #expect(cluster[2].ready.isEmpty)
+        try cluster.settle()
+        #expect(cluster[2].ready.map(\.context) == [1])
+    }
+
+    /// A lone voter confirms every position there is.
+    @Test func `reads take a round again where a group that had shrunk to one voter has grown`() throws {
+        var reads = LeaderReads()
+        #expect(reads.add(from: ReplicaID(1), context: 1, index: 4) == true)
+        reads.confirm(.max)
+        #expect(reads.takeReady()?.context == 1)
+        #expect(reads.add(from: ReplicaID(1), context: 2, index: 5) == true)
+        #expect(reads.takeReady() == nil)
+        reads.confirm(reads.started)
+        #expect(reads.takeReady()?.context == 2)
+    }
 }

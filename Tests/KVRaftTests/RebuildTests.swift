@@ -86,7 +86,9 @@ struct RebuildTests {
 
     @Test func `it does not lead where somebody else can`() throws {
         let cluster = try group()
+        #expect(cluster[3].core.isPromotable)
         cluster[3].core.beginRebuild()
+        #expect(!cluster[3].core.isPromotable)
         try cluster[1].crash(keeping: 0)
         try cluster.tick(4 * cluster[3].settings.electionTicks)
         #expect(cluster[2].core.role == .leader)

@@ -113,6 +113,18 @@ struct ReplicationTests {
         try cluster[1].propose(String(repeating: "y", count: 5_000))
     }
 
+    @Test func `a proposal of nothing is refused, and one that fills the bound exactly is taken`() throws {
+        let size = 100 + Entry.overhead
+        let cluster = try TestCluster(3, settings: TestCluster.settings { $0.uncommittedBytesMax = 2 * size })
+        try cluster.elect(1)
+        #expect(throws: RaftError.self) { try cluster[1].core.propose([]) }
+        let text = String(repeating: "x", count: 100)
+        try cluster[1].propose(text)
+        try cluster[1].propose(text)
+        #expect(cluster[1].core.uncommittedByteCount == 2 * size)
+        #expect(throws: RaftError.overloaded) { try cluster[1].propose("") }
+    }
+
     @Test func `a lost append is found by the next heartbeat`() throws {
         let cluster = try TestCluster(3)
         try cluster.elect(1)
@@ -150,6 +162,20 @@ struct ReplicationTests {
         }
         #expect(refusals <= 1)
         #expect(cluster[1].texts == ["ever"])
+    }
+
+    @Test func `an append that brings nothing new is acknowledged as well`() throws {
+        let cluster = try TestCluster(3)
+        try cluster.elect(1)
+        try cluster[1].propose("a")
+        try cluster[1].run()
+        let append = try #require(cluster[1].outbox.last { $0.kind == .append && $0.to == ReplicaID(2) })
+        try cluster.settle()
+        #expect(!cluster[2].core.hasEffects)
+        try cluster.deliver(append)
+        #expect(cluster[2].core.hasEffects)
+        try cluster[2].run()
+        #expect(cluster[2].outbox.map(\.kind) == [.appendResponse])
     }
 
     @Test func `a late append does not cut off newer entries`() throws {

@@ -166,4 +166,34 @@ struct SnapshotTests {
         #expect(cluster[1].core.term(at: 0) == nil)
         #expect(cluster[1].core.term(at: 1) == 1)
     }
+
+    /// The follower had the snapshot from elsewhere and acknowledged it before this leader's host reported it sent.
+    @Test func `a follower that acknowledged too old a snapshot before it was reported gets another`() throws {
+        let cluster = try laggingGroup()
+        let leader = cluster[1]
+        let configuration = leader.core.configuration
+        leader.snapshotsToSend = []
+        for text in ["a", "b", "c"] { try leader.propose(text) }
+        try cluster.settle(dropping: { $0.to == ReplicaID(3) })
+        leader.flush()
+        leader.cutLog(through: leader.core.applied)
+        func acknowledge() throws {
+            try cluster.deliver(Message(.appendResponse, from: ReplicaID(3), to: ReplicaID(1), term: 1, index: 12))
+        }
+        try acknowledge()
+        #expect(leader.core.progress[2].state == .snapshot && leader.core.progress[2].match == 12)
+        // One that is older than what it acknowledged changes nothing about what it needs.
+        leader.core.snapshotDelivered(to: ReplicaID(3), index: 11, term: 1, configuration: configuration)
+        leader.core.checkInvariants()
+        #expect(leader.core.progress[2].next == 13 && leader.core.progress[2].pendingSnapshot == 11)
+        leader.core.snapshotDelivered(to: ReplicaID(3), index: 12, term: 1, configuration: configuration)
+        #expect(leader.core.progress[2].pendingSnapshot == 12)
+        // A later one than was asked for: what follows it is sent next.
+        var later = leader.core
+        later.snapshotDelivered(to: ReplicaID(3), index: 14, term: 1, configuration: configuration)
+        #expect(later.progress[2].next == 15 && later.progress[2].pendingSnapshot == 14)
+        try acknowledge()
+        try leader.run()
+        #expect(leader.snapshotsToSend == [SnapshotRequest(replica: ReplicaID(3), atLeast: 14)])
+    }
 }

@@ -83,6 +83,7 @@ struct TermRunsTests {
             state([one, TermRun(first: 11, term: 4)], through: 14), state([], through: 14), state([], through: 9),
             state([TermRun(first: 11, term: 4), TermRun(first: 12, term: 3)], through: 14),
             state([TermRun(first: 11, term: 10)], through: 14), state([one], through: RaftCore.numberMax),
+            state([], through: 10, term: RaftCore.numberMax),
         ] {
             #expect(throws: RaftError.self) { try bad.validate() }
         }

@@ -137,12 +137,20 @@ class Rewriter:
         self.statements()
         return self.assemble()
 
-    # What is not mutated: contracts with the host, traces, switches for planted bugs.
+    # What is not mutated: contracts with the host, traces and what only they ask, planted bugs, memory set aside.
     def excluded_spans(self):
         spans = []
         for match in re.finditer(r"\b(precondition|preconditionFailure|trace|assert|assertionFailure)\(", self.masked):
             spans.append((match.start(), closing(self.masked, match.end() - 1) + 1))
         for match in re.finditer(r"^.*plantedBugs.*$", self.masked, re.M):
+            spans.append(match.span())
+        for match in re.finditer(r"^\s*if [^{\n]*(?<!!)\b(?:settings\.)?plantedBugs\.contains\(\.\w+\) \{$", self.masked, re.M):
+            spans.append((match.start(), closing(self.masked, match.end() - 1)))
+        for match in re.finditer(r"\bif [^{}\n]*\{\s*trace\(", self.masked):
+            stop = closing(self.masked, match.end() - 1)
+            if self.masked[stop + 1:].lstrip().startswith("}"):
+                spans.append((match.start(), stop))
+        for match in re.finditer(r"^.*\.reserveCapacity\(.*$|keepingCapacity: \w+", self.masked, re.M):
             spans.append(match.span())
         for match in re.finditer(r"^.*\b(func|extension|import|subscript|operator)\b.*$", self.masked, re.M):
             spans.append((match.start(), match.end()))

@@ -41,7 +41,7 @@ extension RaftCore {
             givenHardState = state
         }
         effects.ticket = log.writes.lastTicket
-        if log.writes.isEmpty, !effects.messagesAfterPersist.isEmpty {
+        if log.writes.isEmpty {
             effects.messagesNow += effects.messagesAfterPersist
             effects.messagesAfterPersist.removeAll(keepingCapacity: true)
         }

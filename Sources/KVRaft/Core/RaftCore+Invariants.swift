@@ -21,6 +21,17 @@ extension RaftCore {
         }
         precondition(installing == nil || role != .leader, "a leader installs a snapshot")
         precondition(leader != nil || forwardedReads.count == 0, "reads wait for a leader nobody knows")
+        precondition(!lostLeader || (role == .follower && leader == nil), "a lost leader \(String(describing: leader))")
+        precondition(role == .leader || tracker.replicas.allSatisfy(\.isIdle), "progress at a \(role)")
+        precondition(
+            applyingBytes == applyPages.reduce(0) { $0 + $1.bytes } && applyPages.allSatisfy { $0.bytes > 0 },
+            "\(applyingBytes) bytes are being applied, the pages are \(applyPages)"
+        )
+        precondition(
+            applyPages.first.map { $0.last > log.applied } ?? true
+                && applyPages.last.map(\.last) ?? log.applied == log.applying,
+            "applied \(log.applied) and given \(log.applying), the pages are \(applyPages)"
+        )
         precondition(uncommittedBytes >= 0, "\(uncommittedBytes) uncommitted bytes")
         precondition(
             leaderReads.count <= settings.pendingReadsMax && forwardedReads.count <= settings.pendingReadsMax,
@@ -45,6 +56,11 @@ extension RaftCore {
                 progress.state == .replicate || progress.inflight.count == 0,
                 "\(name): a window outside replication"
             )
+            precondition(
+                !progress.awaitsEntries
+                    || (progress.state != .snapshot && !progress.isFlowPaused && !progress.inflight.isFull),
+                "\(name): awaits entries that could not be sent"
+            )
             precondition(progress.confirmedRead <= leaderReads.started, "\(name) confirmed a read round that never was")
             precondition(
                 progress.isLearner == tracker.configuration.isLearner(progress.replica),
@@ -56,6 +72,11 @@ extension RaftCore {
             "progress of others than the group"
         )
     }
+}
+
+extension Progress {
+    /// Whether nothing goes on: as it is where its holder does not lead.
+    fileprivate var isIdle: Bool { state == .probe && !awaitsEntries && !isRebuilding }
 }
 
 extension RaftLog {

@@ -33,7 +33,7 @@ extension RaftCore {
             _ = tracker[own].acknowledged(through: log.lastIndex)
         }
         broadcastAppend()
-        ownEntriesAppended()
+        if settings.plantedBugs.contains(.acknowledgeBeforeSync) { advanceCommit() }
         return (first, term)
     }
 
@@ -50,12 +50,7 @@ extension RaftCore {
         log.append(entry)
     }
 
-    /// Own entries are in the log; they count as held here when they are durable.
-    mutating func ownEntriesAppended() {
-        if settings.plantedBugs.contains(.acknowledgeBeforeSync) { advanceCommit() }
-    }
-
-    /// The own log is durable further than before.
+    /// The own log is durable further than before: own entries count as held here only now.
     mutating func ownEntriesDurable() {
         guard role == .leader, let own = tracker.place(of: replica) else { return }
         if tracker[own].acknowledged(through: log.durable) { advanceCommit() }
@@ -70,7 +65,6 @@ extension RaftCore {
         guard held > log.commit else { return }
         guard log.term(at: held) == term || settings.plantedBugs.contains(.commitOldTermByCounting) else { return }
         let before = log.commit
-        let servedReads = hasCommittedInTerm
         log.commit(through: held)
         var index = max(before + 1, log.firstInMemory)
         while index <= held {
@@ -78,7 +72,7 @@ extension RaftCore {
             if entry.term == term { uncommittedBytes -= entry.size }
             index += 1
         }
-        if !servedReads, hasCommittedInTerm { admitEarlyReads() }
+        admitEarlyReads()
     }
 
     // MARK: Answers
@@ -100,7 +94,7 @@ extension RaftCore {
             if tracker[place].snapshotMessage?.index == message.index { reportSnapshotFailed(message.from) }
             return
         }
-        if message.index == 0, message.context == Self.rebuildMark {
+        if message.context == Self.rebuildMark {
             askForRebuild(place)
             return
         }
@@ -111,7 +105,7 @@ extension RaftCore {
         }
         // The follower's log holds nothing above the hint that this one could hold; what this log holds above the hint's term
         // the follower cannot hold. Both together skip a term for each probe.
-        var hint = min(message.rejectHint, log.lastIndex)
+        var hint = message.rejectHint
         if message.logTerm > 0 { hint = log.terms.highest(atMost: message.logTerm, through: hint).index }
         guard tracker[place].refused(at: message.index, hint: hint) else { return }
         if tracker[place].state == .replicate { tracker[place].becomeProbe() }

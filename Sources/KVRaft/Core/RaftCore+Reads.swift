@@ -87,7 +87,7 @@ extension RaftCore {
     }
 
     mutating func takeReadAnswer(_ message: Message) {
-        guard role != .leader, message.from == leader else { return }
+        guard message.from == leader else { return }
         let contexts = forwardedReads.answered(message.context)
         if message.isRejected {
             output.readsFailed += contexts

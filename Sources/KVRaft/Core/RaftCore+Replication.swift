@@ -19,8 +19,7 @@ extension RaftCore {
         var entries: [Entry] = []
         var bytes = 0
         // A full window lets only an empty append through, to learn whether the ones before arrived.
-        let mayCarry = tracker[place].state != .replicate || !tracker[place].inflight.isFull
-        if mayCarry, next <= log.lastIndex {
+        if !tracker[place].inflight.isFull, next <= log.lastIndex {
             guard next >= log.firstInMemory else {
                 askForEntries(place)
                 return false
@@ -115,7 +114,7 @@ extension RaftCore {
             try check(entries, for: request)
             readToApply = entries
         case .replicate(let peer):
-            guard role == .leader, let place = tracker.place(of: peer), tracker[place].awaitsEntries else { return }
+            guard let place = tracker.place(of: peer), tracker[place].awaitsEntries else { return }
             tracker[place].awaitsEntries = false
             guard tracker[place].next == request.first else {
                 // It answered in the meantime and needs others now.
@@ -123,9 +122,8 @@ extension RaftCore {
                 return
             }
             try check(entries, for: request)
-            guard !entries.isEmpty, let previousTerm = log.term(at: request.first - 1), !tracker[place].isPaused,
-                !tracker[place].inflight.isFull
-            else { return }
+            // The window had room when they were asked for, and nothing was sent since.
+            guard !entries.isEmpty, let previousTerm = log.term(at: request.first - 1) else { return }
             send(
                 append: entries,
                 bytes: entries.reduce(0) { $0 + $1.size },
@@ -149,7 +147,7 @@ extension RaftCore {
 
     /// A message to this replica was not delivered: stop sending ahead.
     package mutating func reportUnreachable(_ peer: ReplicaID) {
-        guard role == .leader, let place = tracker.place(of: peer), tracker[place].state == .replicate else { return }
+        guard let place = tracker.place(of: peer), tracker[place].state == .replicate else { return }
         tracker[place].becomeProbe()
     }
 }

@@ -24,7 +24,7 @@ extension RaftCore {
 
     /// A follower whose log is whole asks for a snapshot of the state: its log goes on meanwhile, and its acknowledgements count.
     mutating func askForRebuild(_ place: Int) {
-        guard tracker[place].isRecentlyActive, log.applied > 0 else { return }
+        guard log.applied > 0 else { return }
         let peer = tracker[place].replica
         tracker[place].isRebuilding = true
         output.snapshotsToSend.append(SnapshotRequest(replica: peer, atLeast: log.applied))
@@ -40,8 +40,7 @@ extension RaftCore {
         term snapshotTerm: Term,
         configuration: Configuration
     ) {
-        guard role == .leader, let place = tracker.place(of: peer),
-            tracker[place].state == .snapshot || tracker[place].isRebuilding
+        guard let place = tracker.place(of: peer), tracker[place].state == .snapshot || tracker[place].isRebuilding
         else { return }
         let message = Message(
             .snapshot,
@@ -62,7 +61,7 @@ extension RaftCore {
 
     /// A snapshot did not reach a follower or was refused there: it is probed again, from the next heartbeat on.
     package mutating func reportSnapshotFailed(_ peer: ReplicaID) {
-        guard role == .leader, let place = tracker.place(of: peer), tracker[place].state == .snapshot else { return }
+        guard let place = tracker.place(of: peer), tracker[place].state == .snapshot else { return }
         tracker[place].pendingSnapshot = 0
         tracker[place].becomeProbe()
         tracker[place].isFlowPaused = true
@@ -146,7 +145,7 @@ extension RaftCore {
     package mutating func snapshotInstalled() {
         guard let offer = installing else { preconditionFailure("no snapshot was to be installed") }
         installing = nil
-        guard offer.index > log.applied || (isRebuilding && offer.index == log.applied) else { return }
+        guard offer.index >= log.applied else { return }
         isRebuilding = false
         log.install(index: offer.index, term: offer.term)
         applyPages.removeAll()

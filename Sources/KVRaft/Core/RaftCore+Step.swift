@@ -106,8 +106,8 @@ extension RaftCore {
         case .follower:
             electionElapsed = 0
             lostLeader = false
+            // Without a leader no reads wait, and a term has one only.
             if leader != message.from {
-                failForwardedReads()
                 leader = message.from
                 trace(.becameFollower(term: term, leader: message.from))
             }
@@ -139,10 +139,10 @@ extension RaftCore {
         } else {
             electionElapsed += 1
             tickForwardedReads()
-            if electionElapsed >= electionTimeout, isPromotable || isLastResort {
+            if electionElapsed >= electionTimeout, mayCampaign {
                 startElection(isTransfer: false)
-                // Where it was refused it is tried again later.
-                if role == .follower { electionElapsed = 0 }
+                // Where it was refused, too: it is tried again later.
+                electionElapsed = 0
             }
         }
     }

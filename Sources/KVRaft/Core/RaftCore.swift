@@ -129,16 +129,17 @@ package struct RaftCore: Sendable {
     /// The group's configuration as of the last applied entry.
     package var configuration: Configuration { tracker.configuration }
     /// Whether it may be elected: a voter, and no snapshot is being installed or asked for.
-    package var isPromotable: Bool {
-        tracker.configuration.isVoter(replica) && installing == nil && !isRebuilding
-    }
-    /// Whether it campaigns although what it applied is wrong: nobody else did for long, so that its log may be what the others lack.
+    package var isPromotable: Bool { isSettledVoter && !isRebuilding }
+    /// Whether it campaigns when its time comes: also where what it applied is wrong and nobody else did for long, so that its log may be
+    /// what the others lack.
     ///
     /// The host of such a leader proposes and serves nothing, and hands leadership over to who gets its log.
-    var isLastResort: Bool {
-        isRebuilding && installing == nil && tracker.configuration.isVoter(replica)
-            && electionElapsed >= electionTimeout + Self.patienceTimeouts * settings.electionTicks
+    var mayCampaign: Bool {
+        isSettledVoter
+            && (!isRebuilding || electionElapsed >= electionTimeout + Self.patienceTimeouts * settings.electionTicks)
     }
+
+    private var isSettledVoter: Bool { tracker.configuration.isVoter(replica) && installing == nil }
 
     /// How many more election timeouts a replica that is to be rebuilt waits for somebody else to lead.
     static let patienceTimeouts = 4

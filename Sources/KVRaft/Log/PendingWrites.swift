@@ -5,12 +5,13 @@ import KVBase
 ///
 /// Several may be on their way.
 ///
-/// Each names the last entry in it. When entries are rewritten, the writes that hold their old form are shortened, so the report
-/// of such a write never makes the new form count as durable, not even where index and term came back to what they were.
+/// Each names the last entry that is durable with it. When entries are rewritten, the writes that hold their old form are
+/// shortened, so the report of such a write never makes the new form count as durable, not even where index and term came
+/// back to what they were.
 struct PendingWrites: Sendable {
     struct Write: Sendable {
         let ticket: UInt64
-        /// The last entry that is durable with this write; 0 for none.
+        /// The last entry that is durable with this write, in it or in one before; 0 for none.
         var last: LogIndex
         /// The term and the vote that are durable with it.
         let term: Term

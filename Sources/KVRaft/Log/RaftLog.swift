@@ -73,10 +73,12 @@ struct RaftLog: Sendable {
     }
 
     /// The entries from `first` through `last` that fit `bytesMax` together, at least one.
-    /// - Precondition: `firstInMemory <= first <= last + 1`, `last <= lastIndex`.
+    /// - Precondition: `firstInMemory <= first <= last <= lastIndex`.
     func slice(from first: LogIndex, through last: LogIndex, bytesMax: Int) -> (entries: [Entry], bytes: Int) {
-        guard first <= last else { return ([], 0) }
-        precondition(first >= firstInMemory && last <= lastIndex, "\(first)…\(last) of \(firstInMemory)…\(lastIndex)")
+        precondition(
+            first >= firstInMemory && first <= last && last <= lastIndex,
+            "\(first)…\(last) of \(firstInMemory)…\(lastIndex)"
+        )
         let start = Int(first - firstInMemory)
         let limit = Int(last - firstInMemory) + 1
         var end = start + 1
@@ -137,10 +139,10 @@ struct RaftLog: Sendable {
         into unwritten: inout [Entry]
     ) -> UInt64? {
         guard given < lastIndex || hardStateChanged else { return nil }
-        if given < lastIndex { unwritten.append(contentsOf: entries.suffix(Int(lastIndex - given))) }
-        let last = given < lastIndex ? lastIndex : 0
+        unwritten.append(contentsOf: entries.suffix(Int(lastIndex - given)))
         given = lastIndex
-        return writes.add(last: last, term: hardState.term, vote: hardState.vote)
+        // Where there are none, an earlier write has them: this one is durable after it.
+        return writes.add(last: lastIndex, term: hardState.term, vote: hardState.vote)
     }
 
     /// Notes a durable write; nil once all through `ticket` are noted.

@@ -101,9 +101,7 @@ package enum ConfigurationChanger {
                 configuration.learnersNext.removeSorted(replica)
                 configuration.voters.insertSorted(replica)
             case .addLearner:
-                guard !configuration.learners.contains(replica) else { continue }
                 configuration.voters.removeSorted(replica)
-                configuration.learnersNext.removeSorted(replica)
                 // A voter that still counts among the outgoing ones cannot be a learner at the same time.
                 if configuration.outgoing.contains(replica) {
                     configuration.learnersNext.insertSorted(replica)

@@ -14,7 +14,8 @@ package enum ReplicationState: UInt8, Sendable {
 
 /// What a leader knows about one replica (of itself, too).
 ///
-/// Invariant: `match < next`. In `probe` and `replicate`, entries below `next` were sent or are known to be held.
+/// Invariants: `match < next`. In `probe` and `replicate`, entries below `next` were sent or are known to be held. Where
+/// entries are awaited from disk, they could be sent at once. Who does not lead has all in `probe`, and awaits nothing.
 struct Progress: Sendable {
     let replica: ReplicaID
     /// The highest index that it is known to hold durably.

@@ -6,7 +6,7 @@ struct ProgressTracker: Sendable {
     private(set) var quorum: JointQuorum
     /// By replica, ascending; a group is small, so a scan beats a dictionary.
     private(set) var replicas: [Progress]
-    private var votes: [(replica: ReplicaID, granted: Bool)] = []
+    private var votes: [ReplicaID: Bool] = [:]
 
     init(_ configuration: Configuration, lastIndex: LogIndex, settings: RaftSettings) {
         self.configuration = configuration
@@ -106,12 +106,12 @@ struct ProgressTracker: Sendable {
     ///
     /// A replica without a vote is not kept, so votes are bounded by the group.
     mutating func recordVote(_ replica: ReplicaID, granted: Bool) {
-        guard configuration.isVoter(replica), !votes.contains(where: { $0.replica == replica }) else { return }
-        votes.append((replica, granted))
+        guard configuration.isVoter(replica), votes[replica] == nil else { return }
+        votes[replica] = granted
     }
 
     /// What the votes come to.
     var voteOutcome: VoteOutcome {
-        quorum.outcome { replica in votes.first { $0.replica == replica }?.granted }
+        quorum.outcome { votes[$0] }
     }
 }

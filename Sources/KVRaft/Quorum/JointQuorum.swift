@@ -16,9 +16,7 @@ package struct JointQuorum: Sendable, Equatable {
 
     /// The highest index that both majorities acknowledged.
     package func committed(_ acknowledged: (ReplicaID) -> LogIndex) -> LogIndex {
-        let first = incoming.committed(acknowledged)
-        guard !outgoing.voters.isEmpty else { return first }
-        return min(first, outgoing.committed(acknowledged))
+        min(incoming.committed(acknowledged), outgoing.committed(acknowledged))
     }
 
     /// What the votes come to: lost where either is lost, won where both are won.

@@ -26,7 +26,7 @@ struct ForwardedReads: Sendable {
 
     /// The contexts that the answer to `number` is for; none where it answers something else.
     mutating func answered(_ answered: UInt64) -> [UInt64] {
-        guard answered == number, isInFlight else { return [] }
+        guard answered == number else { return [] }
         defer { inFlight = [] }
         return inFlight
     }
