@@ -75,9 +75,11 @@ struct SimulationTests {
         options.operations = 1_000
         let totals = try Self.run(Self.firstNew..<(Self.firstNew + 6), options)
         #expect(totals.memberChangesDone > 0)
-        // A cluster of one leads itself until others came, which in few seeds is late.
-        if nodes > 1 { #expect(totals.transfers > 0) }
-        #expect(totals.snapshots > 0)
+        // A cluster of one leads itself until others came, which in few seeds is late; and has little log to cut by then.
+        if nodes > 1 {
+            #expect(totals.transfers > 0)
+            #expect(totals.snapshots > 0)
+        }
     }
 
     @Test func `kept seeds with members that come and go run without a violation`() throws {
@@ -94,6 +96,9 @@ struct SimulationTests {
         var options = SimulationOptions()
         PlantedBug.losesAnEntry.plant(in: &options)
         options.expectsRebuild = true
+        // Where a third is down, of two that differ nobody is judged; and if the wrong one leads and sends the third its snapshot, the majority is
+        // wrong (docs/decisions/0032). Without crashes nobody needs one before it is judged.
+        options.faults.remove(.crash)
         let totals = try Self.run(Self.firstNew..<(Self.firstNew + 12), options)
         #expect(totals.rebuilds >= 5)
     }

@@ -34,7 +34,17 @@ extension GroupReplica {
 
     /// An entry was applied: at each multiple of the interval the state is noted.
     func noteHealth(_ index: LogIndex) {
-        guard index % ReplicaHealth.interval == 0 else { return }
+        if index % ReplicaHealth.interval == 0 { noteState(at: index) }
+    }
+
+    /// Nothing was committed for a while: what came after the last multiple of the interval would stay unseen for as long.
+    ///
+    /// All replicas come to rest at the same index.
+    func noteHealthAtRest(_ index: LogIndex) {
+        if quarantine == nil, index > health.newest?.index ?? 0 { noteState(at: index) }
+    }
+
+    private func noteState(at index: LogIndex) {
         var digest = ContentHash()
         for hosted in machine.tablets {
             let mark = hosted.tablet.mark
@@ -79,6 +89,14 @@ extension GroupReplica {
             }
         default: break
         }
+    }
+
+    /// A leader may hear what the others agree on before it applied as much itself: nobody else tells it that it is wrong.
+    func judgeOwnState() {
+        guard quarantine == nil, core.role == .leader, let agreed = health.agreed, health.contradicts(agreed) else {
+            return
+        }
+        quarantine(difference(agreed), isKept: true)
     }
 
     private func difference(_ sample: ReplicaHealth.Sample) -> String {

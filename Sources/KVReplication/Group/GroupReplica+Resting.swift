@@ -16,11 +16,19 @@ extension GroupReplica {
             && core.commit <= max(loggedCommit, host.log.commit(id))
     }
 
-    /// Has the log told through where the group is committed, once that did not change for a tick.
-    func logCommitAtRest() {
-        defer { commitAtLastTick = core.commit }
-        guard core.commit == commitAtLastTick else { return }
+    /// So many ticks without a new commit, and the state at rest is compared with that of the other replicas.
+    private static let healthRestTicks = 20
+
+    /// Notices where the commit did not change for a tick, and for many.
+    func noteRest(_ ticks: Int) {
+        guard core.commit == commitAtLastTick else {
+            commitAtLastTick = core.commit
+            ticksAtRest = 0
+            return
+        }
         logCommit()
+        ticksAtRest += ticks
+        if ticksAtRest >= Self.healthRestTicks, core.applied == core.commit { noteHealthAtRest(core.applied) }
     }
 
     /// Has the log told through where the group is committed, where it does not say so yet.

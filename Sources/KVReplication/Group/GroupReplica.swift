@@ -56,6 +56,8 @@ package final class GroupReplica: @unchecked Sendable {
     var logWritesInFlight = 0
     /// The commit index at the last tick.
     var commitAtLastTick: LogIndex = 0
+    /// For how many ticks it did not change.
+    var ticksAtRest = 0
     /// Since when no write of the log has ended although some are under way.
     var logWaitsSince: UInt64 = 0
     /// When leadership was last given away since the own disk is slow.
@@ -145,10 +147,11 @@ package final class GroupReplica: @unchecked Sendable {
     /// Time passes: to be called every `tickNanoseconds`, or later for several ticks at once where `ticksUntilDue` allows it.
     package func tick(_ count: Int = 1) {
         guard stopReason == nil else { return }
-        logCommitAtRest()
+        noteRest(count)
         for _ in 0..<count { core.tick() }
         let now = host.clock.monotonicNanoseconds
         noteStorage()
+        judgeOwnState()
         tickQuarantine()
         leaveLeadershipToFasterDisk(now)
         proposals.expire(at: now)

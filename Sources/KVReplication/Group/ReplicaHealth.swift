@@ -1,7 +1,7 @@
 package import KVBase
 
-/// Whether replicas of a group hold the same: each notes a digest of its state at every so many entries, tells the leader with its
-/// answers to heartbeats, and the leader tells what most voters agree on with the next ones.
+/// Whether replicas of a group hold the same: each notes a digest of its state at every so many entries, and where it comes to rest, tells the
+/// leader with its answers to heartbeats, and the leader tells what most voters agree on with the next ones.
 ///
 ///     follower ── answer to a heartbeat: (index, digest) ──▶ leader: what does a majority say at that index?
 ///     follower ◀─ heartbeat: (index, agreed digest) ──────── leader
@@ -23,7 +23,7 @@ package struct ReplicaHealth: Sendable {
         }
     }
 
-    /// A sample is taken at each multiple of this.
+    /// A sample is taken at each multiple of this, and where nothing was committed for a while.
     package static let interval: LogIndex = 64
     /// Messages carry numbers below 2⁶²: digests are cut to that.
     package static let digestMax: UInt64 = 1 << 61
