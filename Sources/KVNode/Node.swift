@@ -190,7 +190,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
         turnEnd.ask()
     }
 
-    /// Schedules the next tick: later, for several, where nothing waits for one. A node at rest then wakes seldom.
+    /// Schedules the next tick: later, for several, where nothing waits for one.
+    ///
+    /// A node at rest then wakes seldom.
     private func scheduleTick() {
         tickedAt = clock.monotonicNanoseconds
         ticksPlanned = min(ticksUntilDue, Self.ticksAtOnceMax)
