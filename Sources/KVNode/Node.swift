@@ -70,11 +70,6 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private let reporter: FlushReporter
     private var ticker: (any ScheduledJob)?
     private var tickCount: UInt64 = 0
-    /// When the last tick was, and how many pass with the next.
-    private var tickedAt: UInt64 = 0
-    private var ticksPlanned = 1
-    /// So many ticks pass at once at most: what looks around every so many ticks is not to be late.
-    private static let ticksAtOnceMax = 20
 
     /// The users, for the edges of this node.
     package let access: AccessControl
@@ -190,59 +185,31 @@ package final class Node: KeyValueService, @unchecked Sendable {
         turnEnd.ask()
     }
 
-    /// Schedules the next tick: later, for several, where nothing waits for one.
-    ///
-    /// A node at rest then wakes seldom.
     private func scheduleTick() {
-        tickedAt = clock.monotonicNanoseconds
-        ticksPlanned = min(ticksUntilDue, Self.ticksAtOnceMax)
-        scheduleTick(at: tickedAt + UInt64(ticksPlanned) * settings.group.tickNanoseconds, now: tickedAt)
-    }
-
-    private func scheduleTick(at due: UInt64, now: UInt64) {
-        ticker = home.schedule(afterNanoseconds: due > now ? due - now : 0) { [weak self] in
+        ticker = home.schedule(afterNanoseconds: settings.group.tickNanoseconds) { [weak self] in
             guard let self, !self.isClosing else { return }
-            self.tick(self.ticksPlanned)
+            self.tick()
             self.scheduleTick()
         }
     }
 
-    /// Takes back that several ticks pass at once, where something waits for one by now.
-    private func tickSoonerIfAsked() {
-        guard ticksPlanned > 1, !isClosing, ticksUntilDue == 1 else { return }
-        let now = clock.monotonicNanoseconds
-        let passed = Int((now - tickedAt) / settings.group.tickNanoseconds)
-        guard passed + 1 < ticksPlanned else { return }
-        ticker?.cancel()
-        ticksPlanned = passed + 1
-        scheduleTick(at: tickedAt + UInt64(ticksPlanned) * settings.group.tickNanoseconds, now: now)
-    }
-
-    private var ticksUntilDue: Int {
-        guard isFormed, waiting.count == 0, proxies.count == 0, snapshots.transferCount == 0 else { return 1 }
-        return groups.values.reduce(Int.max) { min($0, $1.ticksUntilDue) }
-    }
-
-    private func tick(_ count: Int) {
+    private func tick() {
         let now = clock.monotonicNanoseconds
         if isFormed {
-            for group in sortedGroups { group.tick(count) }
+            for group in sortedGroups { group.tick() }
         }
         if waiting.count > 0 { waiting.expire(at: now, noLeaderError) }
         for id in proxies.expired(at: now) { failProxied(id, because: "the leader did not answer in time") }
         snapshots.tick(now: now)
-        let before = tickCount
-        tickCount += UInt64(count)
-        func isTime(every ticks: UInt64) -> Bool { before / ticks != tickCount / ticks }
-        if isTime(every: 20) {
+        tickCount += 1
+        if tickCount % 20 == 0 {
             maintain()
-            let isGoingOn = !isTime(every: 100)
+            let isGoingOn = tickCount % 100 != 0
             for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
         }
         initializeController()
         makeFirstAdministrator()
-        // At rest there seldom is anything to pursue; what there is keeps the groups from resting.
-        if isTime(every: count > 1 ? 20 : 5) { pursueMembership() }
+        if tickCount % 5 == 0 { pursueMembership() }
         retryWaiting()
         turnEnd.ask()
     }
@@ -291,7 +258,6 @@ package final class Node: KeyValueService, @unchecked Sendable {
         // The disk begins before the messages are written: it needs no processor, and they take a while to write.
         host.submitWork()
         outbox.flush { [self] _, requests in takeBack(requests) }
-        tickSoonerIfAsked()
     }
 
     /// How long the writes that were taken have to be committed before the node stops without knowing.

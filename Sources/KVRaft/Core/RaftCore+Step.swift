@@ -147,17 +147,6 @@ extension RaftCore {
         }
     }
 
-    /// With how many further ticks the core does something of its own accord: a heartbeat, a look at its quorum, an election; at least 1.
-    ///
-    /// A host may let so many pass at once where nothing waits for a tick: no untold commit, no read.
-    package var ticksUntilDue: Int {
-        let left =
-            role == .leader
-            ? min(settings.heartbeatTicks - heartbeatElapsed, settings.electionTicks - electionElapsed)
-            : electionTimeout - electionElapsed
-        return max(1, left)
-    }
-
     private mutating func tickAsLeader() {
         heartbeatElapsed += 1
         electionElapsed += 1

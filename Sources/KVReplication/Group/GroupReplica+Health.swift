@@ -91,12 +91,12 @@ extension GroupReplica {
         }
     }
 
-    /// A leader may hear what the others agree on before it applied as much itself: nobody else tells it that it is wrong.
+    /// A leader may hear what the others have before it applied as much itself: nobody else tells it of a difference.
     func judgeOwnState() {
-        guard quarantine == nil, core.role == .leader, let agreed = health.agreed, health.contradicts(agreed) else {
-            return
-        }
-        quarantine(difference(agreed), isKept: true)
+        guard quarantine == nil, core.role == .leader, let newest = health.newest,
+            health.judgeNewest(own: replica, voters: core.configuration.voters)
+        else { return }
+        quarantine(difference(newest), isKept: true)
     }
 
     private func difference(_ sample: ReplicaHealth.Sample) -> String {

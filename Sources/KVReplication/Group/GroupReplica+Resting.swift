@@ -4,30 +4,18 @@ import KVRaft
 // ones would stand there for ever without a word that they are committed, and a copy of the directory could not tell.
 
 extension GroupReplica {
-    /// How many ticks may pass at once: as many as come before the core does something, one where something waits for a tick.
-    package var ticksUntilDue: Int {
-        guard stopReason == nil else { return .max }
-        return isAtRest ? core.ticksUntilDue : 1
-    }
-
-    private var isAtRest: Bool {
-        !hasWritesInFlight && logWritesInFlight == 0 && reads.count == 0 && barriers.count == 0 && applyQueue.isEmpty
-            && !isStorageFull && !isStorageBehind && !isInstalling && quarantine == nil && !core.hasUntoldCommit
-            && core.commit <= max(loggedCommit, host.log.commit(id))
-    }
-
     /// So many ticks without a new commit, and the state at rest is compared with that of the other replicas.
     private static let healthRestTicks = 20
 
     /// Notices where the commit did not change for a tick, and for many.
-    func noteRest(_ ticks: Int) {
+    func noteRest() {
         guard core.commit == commitAtLastTick else {
             commitAtLastTick = core.commit
             ticksAtRest = 0
             return
         }
         logCommit()
-        ticksAtRest += ticks
+        ticksAtRest += 1
         if ticksAtRest >= Self.healthRestTicks, core.applied == core.commit { noteHealthAtRest(core.applied) }
     }
 

@@ -144,11 +144,11 @@ package final class GroupReplica: @unchecked Sendable {
 
     // MARK: Inputs
 
-    /// Time passes: to be called every `tickNanoseconds`, or later for several ticks at once where `ticksUntilDue` allows it.
-    package func tick(_ count: Int = 1) {
+    /// Time passes: to be called every `tickNanoseconds`.
+    package func tick() {
         guard stopReason == nil else { return }
-        noteRest(count)
-        for _ in 0..<count { core.tick() }
+        noteRest()
+        core.tick()
         let now = host.clock.monotonicNanoseconds
         noteStorage()
         judgeOwnState()

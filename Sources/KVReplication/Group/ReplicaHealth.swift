@@ -30,6 +30,8 @@ package struct ReplicaHealth: Sendable {
     private static let samplesMax = 32
 
     private var own: [Sample] = []
+    /// The own sample that was last compared with what others told before.
+    private var judged: LogIndex = 0
     private var reports: [ReplicaID: [Sample]] = [:]
     /// As leader: the newest sample that a majority of the voters has.
     package private(set) var agreed: Sample?
@@ -57,6 +59,7 @@ package struct ReplicaHealth: Sendable {
         reports = [:]
         agreed = nil
         differing = [:]
+        judged = 0
     }
 
     /// Whether a majority says otherwise than this replica at an index that both know.
@@ -80,6 +83,14 @@ package struct ReplicaHealth: Sendable {
         if samples.count > Self.samplesMax { samples.removeFirst() }
         reports[replica] = samples
         return compare(at: sample.index, ownID, voters)
+    }
+
+    /// As leader: compares its own newest sample, which may have come after the others told theirs; returns whether this replica is the one
+    /// that differs from the majority.
+    package mutating func judgeNewest(own ownID: ReplicaID, voters: [ReplicaID]) -> Bool {
+        guard let newest = own.last, newest.index != judged else { return false }
+        judged = newest.index
+        return compare(at: newest.index, ownID, voters)
     }
 
     private mutating func compare(at index: LogIndex, _ ownID: ReplicaID, _ voters: [ReplicaID]) -> Bool {
