@@ -173,18 +173,23 @@ struct ApplyingTests {
         #expect(host.next().entriesToApply.isEmpty)
     }
 
-    @Test func `what the host held to apply is forgotten with a snapshot`() throws {
-        let host = try follower {
-            $0.applyPageBytesMax = 1
-            $0.applyingBytesMax = 1
-        }
-        #expect(host.next().entriesToApply.map(\.index) == [1])
+    /// A snapshot takes the log's place, and the entry after it is there to be applied.
+    private func expectApplyingGoesOnAfterSnapshot(_ host: TestCore) throws {
         try host.core.step(offer(9, term: 2))
         #expect(host.next().snapshotToInstall?.index == 9)
         host.core.snapshotInstalled()
         try host.core.step(append(after: 9, term: 2, entries(10...10, term: 2), commit: 10))
         host.core.persisted(ticket: host.next().ticket)
         #expect(host.next().entriesToApply.map(\.index) == [10])
+    }
+
+    @Test func `what the host held to apply is forgotten with a snapshot`() throws {
+        let host = try follower {
+            $0.applyPageBytesMax = 1
+            $0.applyingBytesMax = 1
+        }
+        #expect(host.next().entriesToApply.map(\.index) == [1])
+        try expectApplyingGoesOnAfterSnapshot(host)
     }
 
     @Test func `a rebuild takes no snapshot that is older than what was applied meanwhile`() throws {
@@ -223,11 +228,6 @@ struct ApplyingTests {
     @Test func `a read that is never answered holds nothing up once a snapshot is installed`() throws {
         let host = try follower(isEvicted: true) { _ in }
         #expect(host.next().entriesNeeded.map(\.first) == [1])
-        try host.core.step(offer(9, term: 2))
-        #expect(host.next().snapshotToInstall?.index == 9)
-        host.core.snapshotInstalled()
-        try host.core.step(append(after: 9, term: 2, entries(10...10, term: 2), commit: 10))
-        host.core.persisted(ticket: host.next().ticket)
-        #expect(host.next().entriesToApply.map(\.index) == [10])
+        try expectApplyingGoesOnAfterSnapshot(host)
     }
 }
