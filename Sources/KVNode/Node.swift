@@ -70,6 +70,8 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private let reporter: FlushReporter
     private var ticker: (any ScheduledJob)?
     private var tickCount: UInt64 = 0
+    /// How often the node woke for ticks, of which several may pass at once; for tests.
+    package private(set) var tickWakes: UInt64 = 0
 
     /// The users, for the edges of this node.
     package let access: AccessControl
@@ -186,30 +188,56 @@ package final class Node: KeyValueService, @unchecked Sendable {
     }
 
     private func scheduleTick() {
-        ticker = home.schedule(afterNanoseconds: settings.group.tickNanoseconds) { [weak self] in
+        let now = clock.monotonicNanoseconds
+        host.pace.ticked(at: now, tickNanoseconds: settings.group.tickNanoseconds, due: ticksUntilDue)
+        scheduleTick(from: now)
+    }
+
+    private func scheduleTick(from now: UInt64) {
+        let due = host.pace.due
+        ticker = home.schedule(afterNanoseconds: due > now ? due - now : 0) { [weak self] in
             guard let self, !self.isClosing else { return }
-            self.tick()
+            self.tick(self.host.pace.planned)
             self.scheduleTick()
         }
     }
 
-    private func tick() {
+    /// Takes the next tick sooner than it was planned, where something has begun that waits for one.
+    private func tickSoonerIfDue() {
+        guard host.pace.planned > 1, !isClosing else { return }
+        let now = clock.monotonicNanoseconds
+        guard host.pace.draw(to: ticksUntilDue, at: now) else { return }
+        ticker?.cancel()
+        scheduleTick(from: now)
+    }
+
+    /// With how many ticks after the last something may happen.
+    private var ticksUntilDue: Int {
+        guard isFormed, waiting.count == 0, proxies.count == 0, snapshots.transferCount == 0 else { return 1 }
+        return sortedGroups.reduce(Int.max) { min($0, $1.ticksUntilDue) }
+    }
+
+    private func tick(_ count: Int) {
         let now = clock.monotonicNanoseconds
         if isFormed {
-            for group in sortedGroups { group.tick() }
+            for group in sortedGroups { group.tick(count) }
         }
         if waiting.count > 0 { waiting.expire(at: now, noLeaderError) }
         for id in proxies.expired(at: now) { failProxied(id, because: "the leader did not answer in time") }
         snapshots.tick(now: now)
-        tickCount += 1
-        if tickCount % 20 == 0 {
+        tickWakes += 1
+        let before = tickCount
+        tickCount += UInt64(count)
+        func isTime(every ticks: UInt64) -> Bool { before / ticks != tickCount / ticks }
+        if isTime(every: 20) {
             maintain()
-            let isGoingOn = tickCount % 100 != 0
+            let isGoingOn = !isTime(every: 100)
             for group in sortedGroups { group.sweep(on: environment.background, isGoingOn: isGoingOn) }
         }
         initializeController()
         makeFirstAdministrator()
-        if tickCount % 5 == 0 { pursueMembership() }
+        // At rest there seldom is anything to pursue; what there is keeps the groups from resting.
+        if isTime(every: count > 1 ? 20 : 5) { pursueMembership() }
         retryWaiting()
         turnEnd.ask()
     }
@@ -258,6 +286,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
         // The disk begins before the messages are written: it needs no processor, and they take a while to write.
         host.submitWork()
         outbox.flush { [self] _, requests in takeBack(requests) }
+        tickSoonerIfDue()
     }
 
     /// How long the writes that were taken have to be committed before the node stops without knowing.

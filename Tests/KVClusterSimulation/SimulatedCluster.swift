@@ -95,6 +95,7 @@ final class SimulatedCluster: @unchecked Sendable {
         settings.group.retainedLogBytes = 48 * 1024
         settings.group.entryBytesMax = 2_048
         settings.group.appendBytesMax = 4_096
+        if let ticks = options.electionTicks { settings.group.electionTicks = ticks }
         settings.group.raftBugs = options.raftBugs
         settings.tablet.memtableBytes = 8 * 1024
         settings.blockCacheBytes = 256 * 1024

@@ -61,6 +61,8 @@ package struct SimulationOptions: Sendable {
     package var expectsRebuild = false
     /// Bugs of the consensus core switched on.
     package var raftBugs: PlantedBugs = []
+    /// After how many ticks without a leader a replica campaigns, at least; nil for the default.
+    package var electionTicks: Int?
 
     /// Prints what the nodes log.
     package var logsEvents = false

@@ -116,6 +116,15 @@ struct SimulationTests {
         )
     }
 
+    @Test(arguments: [6, 10, 25])
+    func `nodes at rest sleep for several ticks, and nobody campaigns`(electionTicks: Int) throws {
+        for seed in Self.firstNew..<(Self.firstNew + 8) {
+            let outcome = try RestRun.run(seed: seed, electionTicks: electionTicks)
+            #expect(outcome.elections == 0)
+            #expect(outcome.ticks < outcome.ticksWithoutRest * 2 / 3)
+        }
+    }
+
     @Test func `a leader whose disk stands still hands leadership over`() throws {
         var options = SimulationOptions()
         options.faults = [.stuckDisk]

@@ -51,8 +51,11 @@ extension RaftCore {
 
     private var currentRole: RoleChange { RoleChange(role: role, term: term, leader: leader) }
 
-    private var owesCommit: Bool {
-        role == .leader && maySendCommit
+    private var owesCommit: Bool { maySendCommit && hasUntoldCommit }
+
+    /// Whether a follower that could hear of a commit has not been told: the next tick's turn does.
+    package var hasUntoldCommit: Bool {
+        role == .leader
             && tracker.replicas.contains {
                 $0.replica != replica && !$0.isPaused && $0.sentCommit < min(log.commit, $0.next - 1)
             }

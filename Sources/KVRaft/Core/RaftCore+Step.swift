@@ -147,6 +147,22 @@ extension RaftCore {
         }
     }
 
+    /// With how many further ticks something may happen, 1 or more: what comes before it changes counters only.
+    ///
+    /// A host that has nothing else to do may let so many pass at once. For an election, and for the look at the quorum, it is one tick less:
+    /// after a pause of the whole process, what waits in its sockets is to be heard before that.
+    package var ticksUntilDue: Int {
+        guard !lostLeader, forwardedReads.count == 0 else { return 1 }
+        if role == .leader {
+            return max(
+                1,
+                min(settings.heartbeatTicks - heartbeatElapsed, settings.electionTicks - electionElapsed - 1)
+            )
+        }
+        // Who is not to campaign waits for others.
+        return isPromotable ? max(1, electionTimeout - electionElapsed - 1) : Int.max
+    }
+
     private mutating func tickAsLeader() {
         heartbeatElapsed += 1
         electionElapsed += 1

@@ -27,6 +27,9 @@ package final class GroupHost: @unchecked Sendable {
     /// Where the time of requests goes.
     package var timings = GroupTimings(slowNanoseconds: 0)
 
+    /// When ticks pass.
+    package var pace = TickPace()
+
     private var work: [NodeLogWork] = []
 
     /// Queues a write of the log for the end of the turn: one hand-over for all groups.

@@ -121,6 +121,7 @@ extension GroupReplica {
         guard let target = voters.max() else {
             throw ServiceError(.conflict, "node \(node) has no voter of group \(id), so it cannot lead it")
         }
+        catchUp()
         do {
             try core.transferLeadership(to: target)
             lastSuccessor = node

@@ -4,18 +4,43 @@ import KVRaft
 // ones would stand there for ever without a word that they are committed, and a copy of the directory could not tell.
 
 extension GroupReplica {
+    /// With how many ticks from the last one on that the node took something may happen here, 1 or more; 1 where something waits for a tick.
+    package var ticksUntilDue: Int {
+        guard stopReason == nil else { return .max }
+        guard isAtRest else { return ticksAhead + 1 }
+        let (ticks, isOver) = ticksAhead.addingReportingOverflow(core.ticksUntilDue)
+        return isOver ? .max : ticks
+    }
+
+    private var isAtRest: Bool {
+        !hasWritesInFlight && logWritesInFlight == 0 && reads.count == 0 && barriers.count == 0 && applyQueue.isEmpty
+            && !isStorageFull && !isStorageBehind && !isInstalling && quarantine == nil && core.transferTarget == nil
+            && !core.hasUntoldCommit && core.commit <= max(loggedCommit, host.log.commit(id))
+    }
+
+    /// Lets the ticks pass that a resting node has slept through: whatever arrives is to meet the clocks of the core as they stand.
+    func catchUp() {
+        let passed = host.pace.passed(at: host.clock.monotonicNanoseconds)
+        while ticksAhead < passed {
+            ticksAhead += 1
+            let hadEffects = core.hasEffects
+            core.tick()
+            assert(hadEffects || !core.hasEffects, "tick \(ticksAhead) of \(host.pace.planned) was due")
+        }
+    }
+
     /// So many ticks without a new commit, and the state at rest is compared with that of the other replicas.
     private static let healthRestTicks = 20
 
     /// Notices where the commit did not change for a tick, and for many.
-    func noteRest() {
+    func noteRest(_ ticks: Int) {
         guard core.commit == commitAtLastTick else {
             commitAtLastTick = core.commit
             ticksAtRest = 0
             return
         }
         logCommit()
-        ticksAtRest += 1
+        ticksAtRest += ticks
         if ticksAtRest >= Self.healthRestTicks, core.applied == core.commit { noteHealthAtRest(core.applied) }
     }
 

@@ -58,6 +58,8 @@ package final class GroupReplica: @unchecked Sendable {
     var commitAtLastTick: LogIndex = 0
     /// For how many ticks it did not change.
     var ticksAtRest = 0
+    /// How many of the ticks that the node takes next the core has taken already.
+    var ticksAhead = 0
     /// Since when no write of the log has ended although some are under way.
     var logWaitsSince: UInt64 = 0
     /// When leadership was last given away since the own disk is slow.
@@ -144,11 +146,12 @@ package final class GroupReplica: @unchecked Sendable {
 
     // MARK: Inputs
 
-    /// Time passes: to be called every `tickNanoseconds`.
-    package func tick() {
+    /// Time passes: to be called every `tickNanoseconds`, or for several ticks at once, as `host.pace` has it.
+    package func tick(_ count: Int) {
         guard stopReason == nil else { return }
-        noteRest()
-        core.tick()
+        noteRest(count)
+        for _ in ticksAhead..<max(ticksAhead, count) { core.tick() }
+        ticksAhead = 0
         let now = host.clock.monotonicNanoseconds
         noteStorage()
         judgeOwnState()
@@ -172,6 +175,7 @@ package final class GroupReplica: @unchecked Sendable {
             damagedEntriesReceived += 1
             return
         }
+        catchUp()
         // A message that the core refuses is a stray one: the peer's own time-outs repair what it meant to do.
         do {
             try core.step(message)
@@ -199,6 +203,7 @@ package final class GroupReplica: @unchecked Sendable {
     ///
     /// The group elects without waiting for the time-out: each follower asks after a short random while.
     package func leaderConnectionClosed(_ node: NodeID) {
+        catchUp()
         guard stopReason == nil, let peer = membership.replica(on: node), core.leaderConnectionClosed(peer) else {
             return
         }
