@@ -59,21 +59,37 @@ extension Node: AdminService {
             if let node, members[node] == nil {
                 return completion(.failure(ServiceError(.notFound, "node \(node) is no member")))
             }
-            let led = sortedGroups.filter { ($0.id == group || group == nil) && $0.isLeader }
-            if let group, led.isEmpty {
+            let led: @Sendable () -> [GroupReplica] = { [self] in
+                sortedGroups.filter { ($0.id == group || group == nil) && $0.isLeader }
+            }
+            if let group, led().isEmpty {
                 let text = "node \(settings.node) does not lead group \(group)"
                 return completion(.failure(ServiceError(.notLeader, text, leader: groups[group]?.leaderNode)))
             }
-            var asked: [LeadershipTransfer] = []
-            for group in led where node != settings.node {
-                switch beginTransfer(of: group, to: node) {
-                case .failure(let error): return completion(.failure(error))
-                case .success(let target):
-                    asked.append(LeadershipTransfer(group: group.id, target: target, leader: nil))
-                }
+            // From each look at the quorum to the next answers nobody was heard from lately.
+            let patience = 2 * UInt64(settings.group.electionTicks) * settings.group.tickNanoseconds
+            wait(until: clock.monotonicNanoseconds + patience) { [self] in
+                node != nil || led().allSatisfy { $0.successor(where: isConnected) != nil }
+            } then: { [self] in
+                begin(led().filter { _ in node != settings.node }, to: node, completion)
             }
-            finish(asked, completion)
         }
+    }
+
+    private func begin(
+        _ led: [GroupReplica],
+        to node: NodeID?,
+        _ completion: @escaping @Sendable (Result<[LeadershipTransfer], ServiceError>) -> Void
+    ) {
+        var asked: [LeadershipTransfer] = []
+        for group in led {
+            switch beginTransfer(of: group, to: node) {
+            case .failure(let error): return completion(.failure(error))
+            case .success(let target):
+                asked.append(LeadershipTransfer(group: group.id, target: target, leader: nil))
+            }
+        }
+        finish(asked, completion)
     }
 
     private func beginTransfer(of group: GroupReplica, to node: NodeID?) -> Result<NodeID, ServiceError> {

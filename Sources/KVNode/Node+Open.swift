@@ -416,6 +416,8 @@ private struct NodeOpener {
         var raft = RaftSettings()
         raft.electionTicks = settings.group.electionTicks
         raft.heartbeatTicks = settings.group.heartbeatTicks
+        // One may still be missed before anybody campaigns.
+        raft.restingHeartbeatTicks = min(2 * settings.group.heartbeatTicks, settings.group.electionTicks * 2 / 5)
         raft.messageBytesMax = settings.group.appendBytesMax
         raft.inflightMessagesMax = settings.group.appendsInFlightMax
         raft.inflightBytesMax = settings.group.appendBytesInFlightMax

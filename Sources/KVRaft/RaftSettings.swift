@@ -7,6 +7,10 @@ package struct RaftSettings: Sendable {
     package var electionTicks = 10
     /// Ticks between a leader's heartbeats; below `electionTicks`.
     package var heartbeatTicks = 1
+    /// The same where a leader has nothing to tell: all that it has is committed, and everybody holds it.
+    ///
+    /// Below `electionTicks`; up to `heartbeatTicks` it has no effect.
+    package var restingHeartbeatTicks = 1
     /// Whether a replica asks first whether it would be elected, so one that was cut off does not disturb terms.
     package var preVotes = true
     /// Whether a leader steps down that did not hear from a quorum for an election timeout, and whether replicas that heard from a

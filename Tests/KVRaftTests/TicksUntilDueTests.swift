@@ -56,6 +56,45 @@ struct TicksUntilDueTests {
         #expect(core.ticksUntilDue == 4)
     }
 
+    @Test func `a leader with nothing to tell is heard of less often, and as often as ever once it has`() throws {
+        let settings = TestCluster.settings {
+            $0.heartbeatTicks = 2
+            $0.restingHeartbeatTicks = 4
+            $0.electionTicks = 20
+        }
+        let cluster = try TestCluster(3, settings: settings)
+        try cluster.elect(1)
+        try cluster.tick(4)
+
+        func ticksToHeartbeat(_ core: RaftCore) -> Int {
+            var core = core
+            core.heartbeatElapsed = 0
+            #expect(core.ticksUntilDue <= 4)
+            let due = core.ticksUntilDue
+            for passed in 1...8 {
+                core.tick()
+                if core.hasEffects { return passed == due ? passed : -passed }
+            }
+            return 0
+        }
+        #expect(ticksToHeartbeat(cluster[1].core) == 4)
+
+        var core = cluster[1].core
+        try core.readIndex(context: 7)
+        var effects = Effects()
+        while core.takeEffects(into: &effects) {}
+        #expect(ticksToHeartbeat(core) == 2, "a read waits for answers")
+
+        try cluster[1].propose("a")
+        try cluster.settle()
+        #expect(cluster[1].core.commit == cluster[1].core.lastIndex)
+        #expect(ticksToHeartbeat(cluster[1].core) == 4)
+
+        try cluster[1].propose("b")
+        try cluster.settle { $0.to == ReplicaID(3) }
+        #expect(ticksToHeartbeat(cluster[1].core) == 2, "one lags behind")
+    }
+
     @Test func `a commit that followers were not told of is not left alone`() throws {
         let cluster = try cluster(heartbeatTicks: 5)
         #expect(!cluster[1].core.hasUntoldCommit && !cluster[2].core.hasUntoldCommit)

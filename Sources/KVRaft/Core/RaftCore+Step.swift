@@ -156,11 +156,24 @@ extension RaftCore {
         if role == .leader {
             return max(
                 1,
-                min(settings.heartbeatTicks - heartbeatElapsed, settings.electionTicks - electionElapsed - 1)
+                min(heartbeatInterval - heartbeatElapsed, settings.electionTicks - electionElapsed - 1)
             )
         }
         // Who is not to campaign waits for others.
         return isPromotable ? max(1, electionTimeout - electionElapsed - 1) : Int.max
+    }
+
+    /// Ticks between heartbeats as things stand.
+    private var heartbeatInterval: Int {
+        isAtRest ? max(settings.heartbeatTicks, settings.restingHeartbeatTicks) : settings.heartbeatTicks
+    }
+
+    /// Whether this leader has nothing to tell, and waits for nobody's answer.
+    private var isAtRest: Bool {
+        log.commit == log.lastIndex && leaderReads.count == 0 && transferTarget == nil && !hasUntoldCommit
+            && tracker.replicas.allSatisfy {
+                $0.replica == replica || ($0.state == .replicate && $0.match == log.lastIndex)
+            }
     }
 
     private mutating func tickAsLeader() {
@@ -180,7 +193,7 @@ extension RaftCore {
             // A transfer that took this long will not happen: accept proposals again.
             transferTarget = nil
         }
-        if heartbeatElapsed >= settings.heartbeatTicks {
+        if heartbeatElapsed >= heartbeatInterval {
             heartbeatElapsed = 0
             askedToLeaveJoint = false
             for place in tracker.replicas.indices { tracker[place].mayProbe = true }

@@ -90,7 +90,8 @@ package struct RaftCore: Sendable {
     /// - Throws: `malformed` or `logLost` where the restored parts do not fit together.
     package init(_ settings: RaftSettings, restored: RestoredState, seed: UInt64) throws(RaftError) {
         precondition(
-            settings.heartbeatTicks > 0 && settings.electionTicks > settings.heartbeatTicks,
+            settings.heartbeatTicks > 0
+                && settings.electionTicks > max(settings.heartbeatTicks, settings.restingHeartbeatTicks),
             "heartbeats each \(settings.heartbeatTicks) ticks, elections after \(settings.electionTicks)"
         )
         self.settings = settings

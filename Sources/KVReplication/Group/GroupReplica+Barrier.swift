@@ -71,6 +71,7 @@ extension GroupReplica {
             return
         }
         let context = reads.makeContext()
+        catchUp()
         do {
             try core.readIndex(context: context)
             barriers.add(

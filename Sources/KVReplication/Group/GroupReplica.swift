@@ -315,12 +315,14 @@ package final class GroupReplica: @unchecked Sendable {
     @discardableResult
     func propose(_ kind: EntryKind, _ payload: [UInt8]) throws -> (index: LogIndex, term: Term) {
         let time = max(core.lastTime, machine.loggedTime, host.clock.wallMilliseconds)
+        catchUp()
         let place = try core.propose([ProposedEntry(kind: kind, time: time, payload: payload, group: id)])
         return (place.first, place.term)
     }
 
     private func beginReadRound() {
         let context = reads.beginRound(now: host.clock.monotonicNanoseconds)
+        catchUp()
         do {
             try core.readIndex(context: context)
         } catch {
