@@ -189,7 +189,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     private func scheduleTick() {
         let now = clock.monotonicNanoseconds
-        host.pace.ticked(at: now, tickNanoseconds: settings.group.tickNanoseconds, due: ticksUntilDue)
+        host.pace.plan(ticksUntilDue, of: settings.group.tickNanoseconds, from: now)
         scheduleTick(from: now)
     }
 
@@ -197,7 +197,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
         let due = host.pace.due
         ticker = home.schedule(afterNanoseconds: due > now ? due - now : 0) { [weak self] in
             guard let self, !self.isClosing else { return }
-            self.tick(self.host.pace.planned)
+            self.tick(self.host.pace.take())
             self.scheduleTick()
         }
     }

@@ -114,6 +114,7 @@ extension GroupReplica {
         ticksInQuarantine = 0
         // Where it cannot be written, what is found again is found again.
         if isKept { try? host.fileSystem.replace(quarantinePath, with: Array(reason.utf8)) }
+        catchUp()
         core.beginRebuild()
         failApplying("the group is rebuilt on this node: \(reason)")
         proposals.failAllWaiters()

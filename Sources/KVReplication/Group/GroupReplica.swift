@@ -212,6 +212,7 @@ package final class GroupReplica: @unchecked Sendable {
         quickElection?.cancel()
         quickElection = host.home.schedule(afterNanoseconds: delay) { [weak self] in
             guard let self, self.stopReason == nil else { return }
+            self.catchUp()
             self.core.campaignSoon()
             self.host.turnEnd.ask()
         }
@@ -221,6 +222,7 @@ package final class GroupReplica: @unchecked Sendable {
     /// A node's connection went away: probe it before sending more.
     package func peerUnreachable(_ node: NodeID) {
         guard stopReason == nil, let peer = membership.replica(on: node) else { return }
+        catchUp()
         core.reportUnreachable(peer)
     }
 

@@ -3,8 +3,8 @@
 /// A node that nobody asks anything sleeps from heartbeat to heartbeat. What arrives in between finds the clocks as if it had not: who takes
 /// it down asks first how many ticks have passed (`GroupReplica.catchUp`).
 package struct TickPace {
-    /// When the node last took a tick.
-    package private(set) var tickedAt: UInt64 = 0
+    /// From when on the planned ticks count.
+    private var tickedAt: UInt64 = 0
     /// How many it takes next.
     package private(set) var planned = 1
     private var nanoseconds: UInt64 = 1
@@ -15,11 +15,17 @@ package struct TickPace {
     /// Ticks of which nothing is known yet: the next is a single one.
     package init() {}
 
-    /// A tick was taken, `now`: the next is to be taken with the one that is `due`, counted from this.
-    package mutating func ticked(at now: UInt64, tickNanoseconds: UInt64, due: Int) {
+    /// So many ticks are taken next, at most, counted from `now`.
+    package mutating func plan(_ ticks: Int, of tickNanoseconds: UInt64, from now: UInt64) {
         tickedAt = now
         nanoseconds = tickNanoseconds
-        planned = min(max(due, 1), Self.ticksAtOnceMax)
+        planned = min(max(ticks, 1), Self.ticksAtOnceMax)
+    }
+
+    /// The planned ticks are taken: returns how many, and plans no more than a single one until it is said.
+    package mutating func take() -> Int {
+        defer { planned = 1 }
+        return planned
     }
 
     /// When the planned ticks are taken.

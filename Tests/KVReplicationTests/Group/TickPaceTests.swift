@@ -6,7 +6,7 @@ import Testing
 struct TickPaceTests {
     private func paced(due: Int, at now: UInt64 = 1_000) -> TickPace {
         var pace = TickPace()
-        pace.ticked(at: now, tickNanoseconds: 10, due: due)
+        pace.plan(due, of: 10, from: now)
         return pace
     }
 
@@ -20,6 +20,12 @@ struct TickPaceTests {
     @Test(arguments: [(0, 0), (999, 0), (1_009, 0), (1_010, 1), (1_049, 4), (1_050, 4), (9_999, 4)])
     func `what passed is counted in whole ticks, never the last that is planned`(now: UInt64, passed: Int) {
         #expect(paced(due: 5).passed(at: now) == passed)
+    }
+
+    @Test func `once they are taken nothing of them has passed any more`() {
+        var pace = paced(due: 5)
+        #expect(pace.take() == 5)
+        #expect(pace.passed(at: 5_000) == 0)
     }
 
     @Test func `of a single tick nothing has passed before it is taken`() {
