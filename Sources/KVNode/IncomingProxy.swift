@@ -12,6 +12,7 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
     private let turnEnd: TurnEnd
     private let enlist: (IncomingProxy) -> Void
     private var encoded: [UInt8] = []
+    private var sentBytes = 0
     private var isEnlisted = false
 
     /// Collects the replies to batch `id` of node `from`; `enlist` is called when replies are ready; the caller calls `sendReplies` at the end of the turn.
@@ -30,7 +31,15 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
     }
 
     func complete(_ tag: UInt64, _ reply: borrowing Reply) {
+        let start = encoded.count
         ProxyFormat.append(reply, tag: tag, to: &encoded)
+        if sentBytes + encoded.count > ProxyFormat.repliesBytesMax {
+            // The caller hears so at once; more than that the connection between the nodes would not take.
+            encoded.removeLast(encoded.count - start)
+            ProxyFormat.append(.failed(Self.tooLargeError), tag: tag, to: &encoded)
+        } else if encoded.count >= ProxyFormat.repliesPayloadBytes {
+            send()
+        }
         if !isEnlisted {
             isEnlisted = true
             enlist(self)
@@ -40,7 +49,17 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
 
     func sendReplies() {
         isEnlisted = false
+        send()
+    }
+
+    private static let tooLargeError = ServiceError(
+        .tooLarge,
+        "the answers to requests that were sent together are over \(ProxyFormat.repliesBytesMax) bytes: ask for fewer keys at once"
+    )
+
+    private func send() {
         guard !encoded.isEmpty else { return }
+        sentBytes += encoded.count
         outbox.add(.replies(ProxiedReplies(id: id, payload: encoded)), to: from)
         encoded = []
     }

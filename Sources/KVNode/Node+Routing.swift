@@ -16,6 +16,9 @@ extension Node {
     }
 
     private func route(_ batch: borrowing RequestBatch, to sink: any ReplySink) {
+        if let rest = batch.withoutOutgrown({ sink.complete($0, .failed(RequestBatch.outgrownError(bytes: $1))) }) {
+            return route(rest, to: sink)
+        }
         let deadline = clock.monotonicNanoseconds + settings.group.requestTimeoutNanoseconds
         let items = batch.items
         batch.bytes.withUnsafeBytes { bytes in

@@ -42,7 +42,7 @@ package struct PeerSettings: Sendable {
     /// How many bytes may wait for one node before messages to it are dropped.
     package var queueBytesMax = 64 * 1024 * 1024
     /// The greatest frame: one greatest batch, and 1 MiB for its envelope and what travels with it.
-    package var frameBytesMax = Limits.batchBytesMax + 1024 * 1024
+    package var frameBytesMax = Limits.entryBytesMax + 1024 * 1024
     /// How fast the bulk connection to one node sends.
     package var bulkBytesPerSecond = 64 * 1024 * 1024
     /// How many bytes may wait for the bulk connection to one node.

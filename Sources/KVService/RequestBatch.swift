@@ -34,6 +34,9 @@ package struct RequestBatch: Sendable {
         package var redirects = false
     }
 
+    /// Whether any of them joins the one before.
+    package private(set) var joins = false
+
     /// What `redirects` is in the items that are added.
     package var redirects = false
 
@@ -49,6 +52,7 @@ package struct RequestBatch: Sendable {
     package mutating func removeAll(keepingAtMost capacityBytesMax: Int = 1 << 20) {
         bytes.removeAll(keepingCapacity: bytes.capacity <= capacityBytesMax)
         items.removeAll(keepingCapacity: items.capacity <= capacityBytesMax / 64)
+        joins = false
     }
 
     /// Adds a read of value, version and expiry.
@@ -128,6 +132,7 @@ package struct RequestBatch: Sendable {
         copy.length = UInt32(request.count)
         copy.tag = tag
         copy.joinsPrevious = joinsPrevious
+        if joinsPrevious { joins = true }
         bytes.append(contentsOf: request)
         items.append(copy)
     }
@@ -152,6 +157,7 @@ package struct RequestBatch: Sendable {
         )
         bytes.append(contentsOf: request)
         items.append(item)
+        if joinsPrevious { joins = true }
     }
 
     private mutating func begin(
@@ -163,6 +169,7 @@ package struct RequestBatch: Sendable {
         joinsPrevious: Bool = false
     ) {
         let slot = Slot(key: key)
+        if joinsPrevious { joins = true }
         items.append(
             Item(
                 offset: UInt32(bytes.count),

@@ -91,6 +91,42 @@ extension EndToEnd {
             }
         }
 
+        @Test func `what is too long together is refused at once on every node, and all others go on`() throws {
+            try TestCluster.run(nodes: 3) { cluster in
+                func words(_ command: String, _ count: Int, _ value: [UInt8]?) -> [[UInt8]] {
+                    [Array(command.utf8)]
+                        + (0..<count).flatMap { [Array("long\($0)".utf8)] + (value.map { [$0] } ?? []) }
+                }
+                let value = [UInt8](repeating: 7, count: 4 * 1024 * 1024)
+                let leader = try #require(try cluster.leader())
+                let follower = try #require(cluster.nodes.map(\.id).first { $0 != leader })
+                for id in [leader, follower] {
+                    let connection = try RESPConnection(port: cluster.node(id).resp, within: 30)
+                    guard case .error(let text) = try connection.ask(words("MSET", 5, value)) else {
+                        Issue.record("20 MiB were taken as one write by node \(id)")
+                        return
+                    }
+                    #expect(text.contains("together") && text.contains("several commands"), "\(text)")
+                    #expect(try connection.ask("EXISTS", "long0", "long4") == .number(0))
+                    #expect(try connection.ask("SET", "k\(id)", "v") == .ok)
+                }
+                for first in stride(from: 0, to: 15, by: 3) {
+                    let connection = try RESPConnection(port: cluster.node(follower).resp, within: 30)
+                    let pairs = (first..<first + 3).flatMap { [Array("long\($0)".utf8), value] }
+                    #expect(try connection.ask([Array("MSET".utf8)] + pairs) == .ok)
+                }
+                let reader = try RESPConnection(port: cluster.node(follower).resp, within: 30)
+                let answer = RESPConnection.Answer.list(Array(repeating: .bulk(value), count: 8))
+                #expect(try reader.ask(words("MGET", 8, nil)) == answer)
+                guard case .error(let text) = try reader.ask(words("MGET", 15, nil)) else {
+                    Issue.record("60 MiB came through another node")
+                    return
+                }
+                #expect(text.contains("fewer keys"), "\(text)")
+                #expect(try cluster.askUntilServed(follower, ["GET", "k\(leader)"]) == .bulk([UInt8(ascii: "v")]))
+            }
+        }
+
         @Test func `a key over the limit is refused on every edge`() throws {
             try TestCluster.run(nodes: 1) { cluster in
                 let key = String(repeating: "k", count: 4 * 1024 + 1)

@@ -9,8 +9,8 @@ package import KVService
 
 /// The bounds of the format.
 package enum EntryFormat {
-    /// The longest payload that is proposed, in bytes: one greatest request and what surrounds it.
-    package static let payloadBytesMax = Limits.batchBytesMax
+    /// The longest payload that is proposed, in bytes.
+    package static let payloadBytesMax = Limits.entryBytesMax
     /// What surrounds a request at most: three varints.
     package static let overheadBytesMax = 5 + 10 + 5
 }

@@ -12,7 +12,11 @@ package import KVService
 /// The bounds of the format.
 package enum ProxyFormat {
     /// The longest payload that is made, in bytes; what does not fit goes in a payload of its own.
-    package static let payloadBytesMax = Limits.batchBytesMax
+    package static let payloadBytesMax = Limits.entryBytesMax
+    /// The longest answers to one payload of requests, in bytes: what comes after them is answered "too large".
+    package static let repliesBytesMax = 48 << 20
+    /// Where a payload of replies is full, beyond its first, in bytes.
+    package static let repliesPayloadBytes = 1 << 20
     /// What surrounds a request at most.
     package static let overheadBytesMax = 1 + 5
 

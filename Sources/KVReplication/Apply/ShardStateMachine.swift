@@ -231,7 +231,7 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
                     rowCount = put(request.key, .set($0, .empty, expiresAt: expiresAt), &answer)
                 }
             } else {
-                rowCount = put(request.key, decision.change, &answer)
+                rowCount = put(request.key, decision.change, isWrittenOut: request.operation == .put, &answer)
             }
         }
         if isTracked, answer.changed {
@@ -243,12 +243,19 @@ package final class ShardStateMachine<Store: RowStore>: @unchecked Sendable {
     }
 
     /// Stages a row; returns how many bytes it has.
-    func put(_ key: UnsafeRawBufferPointer, _ change: Decision.Change, _ answer: inout StagedReply) -> Int {
+    func put(
+        _ key: UnsafeRawBufferPointer,
+        _ change: Decision.Change,
+        isWrittenOut: Bool = false,
+        _ answer: inout StagedReply
+    ) -> Int {
         withUnsafeTemporaryAllocation(byteCount: NewRow.scratchBytes, alignment: 1) { scratch in
             let row = NewRow(change, version: staged.revision + 1, scratch)
-            // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica.
+            // A batch has a limit, and rewriting long values outgrows any entry: the same commands fail on every replica. What was written out
+            // in the entry always fits, so that of writes that take effect together none fails alone.
             let size = key.count + row.count + 24
-            guard stagedBytes == 0 || stagedBytes + size <= Limits.batchBytesMax else {
+            let bytesMax = isWrittenOut ? Limits.stagedBytesMax : Limits.batchBytesMax
+            guard stagedBytes == 0 || stagedBytes + size <= bytesMax else {
                 answer = StagedReply(outcome: .failed)
                 answer.fault = note(Self.entryIsFull(shard))
                 return 0

@@ -298,6 +298,12 @@ package final class GroupReplica: @unchecked Sendable {
         while logWritesInFlight < settings.logWritesInFlightMax || proposals.filling.count > 1 {
             guard let filled = proposals.takeFilled() else { return }
             let payload = filled.entry.payload
+            guard payload.count <= EntryFormat.payloadBytesMax else {
+                // No message would take it to the others, and nothing behind it would ever be committed.
+                proposals.forget(bytes: filled.bytes)
+                for origin in filled.origins { origin.fail(RequestBatch.outgrownError(bytes: payload.count)) }
+                continue
+            }
             do {
                 let place = try propose(.commands, payload)
                 proposals.wait(filled, index: place.index, term: place.term)

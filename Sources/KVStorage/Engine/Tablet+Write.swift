@@ -24,9 +24,9 @@ extension Tablet {
 
     /// - Throws: `batchTooLong`.
     func checkLength(_ byteCount: Int) throws(StorageError) {
-        guard byteCount <= Limits.batchBytesMax else {
-            throw .batchTooLong(bytes: byteCount, bytesMax: Limits.batchBytesMax)
-        }
+        // A log of its own has records of that length.
+        let bytesMax = journal == nil ? Limits.stagedBytesMax : Limits.batchBytesMax
+        guard byteCount <= bytesMax else { throw .batchTooLong(bytes: byteCount, bytesMax: bytesMax) }
     }
 
     /// Sees to it that the active memtable has room.

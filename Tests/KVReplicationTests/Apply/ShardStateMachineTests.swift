@@ -241,6 +241,19 @@ import Testing
     #expect(try bench.run { $0.put("big", String(repeating: "y", count: Limits.valueBytesMax)) } == [.done(0, 7)])
 }
 
+@Test func `what is written out in an entry fits behind what short commands made of long values`() throws {
+    let bench = ApplyBench([MemoryRowStore()])
+    let long = String(repeating: "x", count: 6 << 20)
+    for key in ["a", "b"] { try bench.run { $0.put(key, long) } }
+    let answers = try bench.run {
+        for key in ["a", "b"] { $0.expire(key, .after(milliseconds: 500)) }
+        for key in ["c", "d"] { $0.put(key, long) }
+    }
+    #expect(
+        answers == [.number(0, 1, 3, expiresAt: 1500), .number(1, 1, 4, expiresAt: 1500), .done(2, 5), .done(3, 6)]
+    )
+}
+
 @Test func `time passes by an entry of its own, and a sweep removes only what it saw`() throws {
     let store = MemoryRowStore()
     let bench = ApplyBench([store])
