@@ -220,6 +220,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private func tick(_ count: Int) {
         let now = clock.monotonicNanoseconds
         if isFormed {
+            if sortedGroups.contains(where: { $0.isHeartbeatDue(with: count) }) {
+                for group in sortedGroups { group.joinHeartbeat(with: count) }
+            }
             for group in sortedGroups { group.tick(count) }
         }
         if waiting.count > 0 { waiting.expire(at: now, noLeaderError) }

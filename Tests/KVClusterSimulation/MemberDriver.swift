@@ -102,6 +102,8 @@ final class MemberDriver: @unchecked Sendable {
     private func restart(_ id: NodeID) {
         uncertain.remove(id)
         let host = cluster.host(id)
+        // It was started for an earlier order and asks to join: the leader may have written down already which life it is.
+        if host.isWanted, host.node == nil, host.domain != nil, !members.contains(id) { return }
         cluster.wipe(host)
         host.isFounder = false
         host.isWanted = true

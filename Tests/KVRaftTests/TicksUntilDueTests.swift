@@ -95,6 +95,29 @@ struct TicksUntilDueTests {
         #expect(ticksToHeartbeat(cluster[1].core) == 2, "one lags behind")
     }
 
+    @Test func `a heartbeat goes earlier with another group's, where half of its time is over`() throws {
+        let settings = TestCluster.settings {
+            $0.heartbeatTicks = 8
+            $0.electionTicks = 40
+        }
+        let cluster = try TestCluster(3, settings: settings)
+        try cluster.elect(1)
+        try cluster.tick(8)
+        func hastened(_ number: UInt64, elapsed: Int, to ticks: Int) -> Int? {
+            var core = cluster[number].core
+            core.heartbeatElapsed = elapsed
+            core.hastenHeartbeat(toTick: ticks)
+            return core.ticksUntilHeartbeat
+        }
+        #expect(hastened(1, elapsed: 3, to: 1) == 1)
+        #expect(hastened(1, elapsed: 2, to: 1) == 6)
+        #expect(hastened(1, elapsed: 2, to: 2) == 2)
+        #expect(hastened(1, elapsed: 7, to: 5) == 1)
+        #expect(hastened(1, elapsed: 0, to: 3) == 8)
+        #expect(hastened(2, elapsed: 7, to: 1) == nil)
+        #expect(cluster[2].core.heartbeatElapsed == 0)
+    }
+
     @Test func `a commit that followers were not told of is not left alone`() throws {
         let cluster = try cluster(heartbeatTicks: 5)
         #expect(!cluster[1].core.hasUntoldCommit && !cluster[2].core.hasUntoldCommit)

@@ -14,6 +14,7 @@ private let keptMembershipSeeds: [(seed: UInt64, nodes: Int, what: String)] = [
     (1_017, 1, "a node out of group 0 refused to start again while another group needed its vote"),
     (1_078, 1, "an answer to a request from before a restart was taken for another's"),
     (3_137, 5, "who was out of group 0 led another group and never heard that it was to leave it"),
+    (9_400_098, 3, "the driver wiped a host that had been ordered twice, just as its first life was written down"),
     (4_082, 5, "a snapshot for a host's former life kept its present one from ever getting one"),
 ]
 

@@ -163,6 +163,19 @@ extension RaftCore {
         return isPromotable ? max(1, electionTimeout - electionElapsed - 1) : Int.max
     }
 
+    /// With how many further ticks this leader's next heartbeat is due; nil where it leads nobody.
+    package var ticksUntilHeartbeat: Int? {
+        role == .leader ? max(1, heartbeatInterval - heartbeatElapsed) : nil
+    }
+
+    /// Has the next heartbeat sent with the tick that is so many away, where at least half of the time to it is over by then.
+    ///
+    /// So those of all groups that a node leads come to be sent together.
+    package mutating func hastenHeartbeat(toTick ticks: Int) {
+        guard role == .leader, 2 * (heartbeatElapsed + ticks) >= heartbeatInterval else { return }
+        heartbeatElapsed = max(heartbeatElapsed, heartbeatInterval - ticks)
+    }
+
     /// Ticks between heartbeats as things stand.
     private var heartbeatInterval: Int {
         isAtRest ? max(settings.heartbeatTicks, settings.restingHeartbeatTicks) : settings.heartbeatTicks

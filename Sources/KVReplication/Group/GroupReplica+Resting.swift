@@ -18,6 +18,16 @@ extension GroupReplica {
             && !core.hasUntoldCommit && core.commit <= max(loggedCommit, host.log.commit(id))
     }
 
+    /// Whether this leader's heartbeats go out with the last of the ticks that are taken now, or before.
+    package func isHeartbeatDue(with ticks: Int) -> Bool {
+        stopReason == nil && core.ticksUntilHeartbeat.map { ticksAhead + $0 <= ticks } ?? false
+    }
+
+    /// Another group's heartbeats go out with the last of these ticks: its own are to go with them.
+    package func joinHeartbeat(with ticks: Int) {
+        if stopReason == nil, ticks > ticksAhead { core.hastenHeartbeat(toTick: ticks - ticksAhead) }
+    }
+
     /// Lets the ticks pass that a resting node has slept through: whatever arrives is to meet the clocks of the core as they stand.
     func catchUp() {
         let passed = host.pace.passed(at: host.clock.monotonicNanoseconds)
