@@ -6,6 +6,8 @@ package enum NodeAlarm: String, Sendable, CaseIterable {
     case groupStopped = "group_stopped"
     /// A replica's state is void and is fetched anew, here or on another node.
     case replicaQuarantined = "replica_quarantined"
+    /// What a leader proposed is not committed, although a majority answers it.
+    case commitStalled = "commit_stalled"
     /// The log's disk has no room: writes are refused.
     case logDiskFull = "log_disk_full"
     /// A tablet cannot flush, or its bytes are damaged.
@@ -77,6 +79,12 @@ extension Node {
         for group in sortedGroups {
             if let reason = group.quarantine {
                 found.append((.replicaQuarantined, "group \(group.id) is rebuilt on this node: \(reason)"))
+            }
+            if let seconds = group.commitStalledSeconds {
+                let text =
+                    "group \(group.id), which this node leads, has committed nothing for \(seconds) s although writes wait: hand leadership"
+                    + " over (kvctl member transfer-leader), and see what the logs of this node and its followers say"
+                found.append((.commitStalled, text))
             }
             for node in group.differingNodes {
                 let text =

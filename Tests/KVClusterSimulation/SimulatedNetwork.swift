@@ -48,6 +48,8 @@ final class SimulatedNetwork: @unchecked Sendable {
     var duplicateProbability = 0.0
     var reorderProbability = 0.0
     var damageProbability = 0.0
+    /// Whether appends with entries are lost, and nothing else.
+    var losesEntries = false
 
     init(_ world: SimulatedWorld) {
         self.world = world
@@ -190,7 +192,7 @@ final class SimulatedNetwork: @unchecked Sendable {
             deliver(message, from, to, connection, at: connection.lastArrival)
             return
         }
-        if randomness.chance(lossProbability) {
+        if (losesEntries && !raft.entries.isEmpty) || randomness.chance(lossProbability) {
             totals.dropped += 1
             return
         }

@@ -126,6 +126,11 @@ struct SimulationTests {
         }
     }
 
+    @Test func `a commit that stands still on a leader raises an alarm, which clears itself`() throws {
+        let outcome = try StallRun.run(seed: 11)
+        #expect(outcome.alarms == [[], [.commitStalled], []])
+    }
+
     @Test func `a leader whose disk stands still hands leadership over`() throws {
         var options = SimulationOptions()
         options.faults = [.stuckDisk]

@@ -42,13 +42,24 @@ extension GroupReplica {
     /// So many ticks without a new commit, and the state at rest is compared with that of the other replicas.
     private static let healthRestTicks = 20
 
+    /// From so many seconds on a commit that stands still is worth an alarm: longer than any request waits.
+    private static let stalledSecondsMin = 10
+
+    /// For how long this leader committed nothing although entries wait, in seconds, where that is long.
+    package var commitStalledSeconds: Int? {
+        let seconds = Int(UInt64(ticksStalled) * settings.tickNanoseconds / 1_000_000_000)
+        return isLeader && seconds >= Self.stalledSecondsMin ? seconds : nil
+    }
+
     /// Notices where the commit did not change for a tick, and for many.
     func noteRest(_ ticks: Int) {
         guard core.commit == commitAtLastTick else {
             commitAtLastTick = core.commit
             ticksAtRest = 0
+            ticksStalled = 0
             return
         }
+        ticksStalled = core.role == .leader && core.lastIndex > core.commit ? ticksStalled + ticks : 0
         logCommit()
         ticksAtRest += ticks
         if ticksAtRest >= Self.healthRestTicks, core.applied == core.commit { noteHealthAtRest(core.applied) }

@@ -58,6 +58,8 @@ package final class GroupReplica: @unchecked Sendable {
     var commitAtLastTick: LogIndex = 0
     /// For how many ticks it did not change.
     var ticksAtRest = 0
+    /// For how many ticks it did not although this leader has entries that wait for it.
+    var ticksStalled = 0
     /// How many of the ticks that the node takes next the core has taken already.
     var ticksAhead = 0
     /// Since when no write of the log has ended although some are under way.
