@@ -4,7 +4,7 @@ import KVStorage
 
 /// A folder with backups, each in a folder of its own that is complete once it has a manifest.
 ///
-///     REPOSITORY/<name>/manifest.json  data/<group>/<shard>/<file>  log/<group>-<first>.log
+///     REPOSITORY/<name>/manifest.json  data/<group>/<shard>/<file>  log.json  log/<group>-<first>.log
 ///
 /// A backup that is being made has a name that ends in `.partial`.
 package struct BackupFolder: Sendable {
@@ -102,10 +102,7 @@ package struct BackupFolder: Sendable {
                 findings += TabletInspection.verify(fileSystem, directory).findings.map { "\($0)" }
             }
         }
-        do throws(BackupError) {
-            for group in manifest.groups { _ = try RetainedLog(self, group.group).extent(after: group.index) }
-        } catch { findings.append("\(error)") }
-        return findings
+        return findings + logFindings(manifest)
     }
 
     /// Reads a file to its end; its size and checksum.

@@ -1,4 +1,3 @@
-import Foundation
 import KVBase
 
 /// What a backup consists of: `manifest.json` in its folder, written last. docs/formats/backup.md
@@ -149,41 +148,12 @@ package struct BackupManifest: Codable, Equatable, Sendable {
     // MARK: The file
 
     /// The file's bytes: the JSON on one line, and a line with its checksum.
-    package func encoded() throws(BackupError) -> [UInt8] {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        do {
-            let line = Array(try encoder.encode(self)) + [UInt8(ascii: "\n")]
-            return line + Array("crc32c \(Self.digits(CRC32C.checksum(line)))\n".utf8)
-        } catch {
-            throw BackupError(.usage, "the manifest cannot be written: \(error)")
-        }
-    }
+    package func encoded() throws(BackupError) -> [UInt8] { try ChecksummedJSON.encode(self) }
 
     /// Reads a manifest and checks all that later becomes a path or a number of the restored node.
     /// - Throws: `damage` where the bytes are not what was written, `usage` for another format.
     package init(decoding bytes: [UInt8], _ path: String) throws(BackupError) {
-        guard let end = bytes.firstIndex(of: UInt8(ascii: "\n")) else {
-            throw BackupError(.damage, "\(path) is cut short: it has no whole line")
-        }
-        let line = Array(bytes[...end])
-        guard Array(bytes[(end + 1)...]) == Array("crc32c \(Self.digits(CRC32C.checksum(line)))\n".utf8) else {
-            throw BackupError(.damage, "\(path) does not fit its checksum: it is damaged or cut short")
-        }
-        struct Version: Decodable {
-            let format: Int
-        }
-        do {
-            let version = try JSONDecoder().decode(Version.self, from: Data(line)).format
-            guard version == Self.formatNumber else {
-                throw BackupError(.usage, "\(path) has format \(version); this version reads \(Self.formatNumber)")
-            }
-            self = try JSONDecoder().decode(BackupManifest.self, from: Data(line))
-        } catch let error as BackupError {
-            throw error
-        } catch {
-            throw BackupError(.damage, "\(path) is no manifest of a backup: \(error)")
-        }
+        self = try ChecksummedJSON.decode(bytes, format: Self.formatNumber, path)
         if let fault { throw BackupError(.damage, "\(path): \(fault)") }
     }
 
@@ -220,10 +190,5 @@ package struct BackupManifest: Codable, Equatable, Sendable {
                 default: false
                 }
             }
-    }
-
-    private static func digits(_ checksum: UInt32) -> String {
-        let text = String(checksum, radix: 16)
-        return String(repeating: "0", count: 8 - text.count) + text
     }
 }

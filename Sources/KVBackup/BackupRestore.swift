@@ -28,7 +28,9 @@ package struct BackupRestore {
         package var wasComplete = false
     }
 
-    private static let marker = "RESTORING"
+    private static let marker = IdentityStore.restoringName
+    /// The lock of a node's data directory.
+    private static let lockName = "LOCK"
     /// The epoch under which a new cluster's shards start.
     private static let firstEpoch = Epoch(1)
 
@@ -72,6 +74,8 @@ package struct BackupRestore {
             )
         }
         let target = try target(of: end, group)
+        let lock = try lock(directory)
+        defer { lock.release() }
         do throws(FileError) {
             if try isComplete(directory, node, plan) {
                 return Outcome(index: target.index, entries: 0, bytes: 0, wasComplete: true)
@@ -106,9 +110,25 @@ package struct BackupRestore {
         case .time(let wanted) where wanted < time:
             throw BackupError(
                 .usage,
-                "the backup holds entries of time \(time) already: restore an older one for \(wanted)"
+                "the backup holds entries through \(backupTimeText(time)) already: restore an older one for \(backupTimeText(wanted))"
             )
+        case .index(group.index): return target
         default: break
+        }
+        guard let files = try backup.logIndex()?.files(of: group.group), !files.isEmpty else {
+            throw BackupError(
+                .usage,
+                "no log was saved behind the backup, which holds index \(group.index), \(backupTimeText(time)): 'kvctl snapshot log"
+                    + " \(backup.path)' saves it as long as nodes keep it; without --until the backup is restored as it is"
+            )
+        }
+        let reached = files.map(\.timeMs).max() ?? time
+        if case .time(let wanted) = end, wanted > reached {
+            throw BackupError(
+                .usage,
+                "the log behind the backup ends at index \(files.last?.last ?? group.index), \(backupTimeText(reached)), before"
+                    + " \(backupTimeText(wanted)): '--until end' takes all there is, 'kvctl snapshot log' fetches more"
+            )
         }
         let log = RetainedLog(backup, group.group)
         try log.forEachEntry(after: group.index) { entry throws(BackupError) in
@@ -124,13 +144,40 @@ package struct BackupRestore {
         if case .index(let index) = end, target.index < index {
             throw BackupError(
                 .usage,
-                "the log behind the backup ends at index \(target.index), before \(index); 'kvctl snapshot log' fetches more of it"
+                "the log behind the backup ends at index \(target.index), \(backupTimeText(reached)), before index \(index):"
+                    + " '--until end' takes all there is, 'kvctl snapshot log' fetches more"
             )
         }
         return target
     }
 
     // MARK: The directory
+
+    /// Takes the lock that a node takes, so that nobody else makes or uses the directory; a directory that is not to be made stays as it is.
+    private func lock(_ directory: String) throws(BackupError) -> any FileLock {
+        do {
+            if fileSystem.exists(directory) {
+                try checkIsFree(directory)
+            } else {
+                try fileSystem.createDirectory(directory)
+                try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
+            }
+            return try fileSystem.lock(directory + "/" + Self.lockName)
+        } catch let error as BackupError {
+            throw error
+        } catch {
+            guard (error as? FileError)?.reason == .locked else { throw BackupError(.file, "\(error)") }
+            throw BackupError(.usage, "\(directory) is in use: another restore makes it, or a node runs in it")
+        }
+    }
+
+    /// Refuses a directory that holds what no restore has begun.
+    private func checkIsFree(_ directory: String) throws {
+        let names = try fileSystem.list(directory)
+        guard names.contains(Self.marker) || names.allSatisfy({ $0 == Self.lockName }) else {
+            throw BackupError(.usage, "\(directory) is not empty: name another, or move it away")
+        }
+    }
 
     private func isComplete(_ directory: String, _ node: NodeID, _ plan: RestorePlan) throws(FileError) -> Bool {
         let path = directory + "/node.yaml"
@@ -143,15 +190,13 @@ package struct BackupRestore {
 
     private func begin(_ directory: String) throws {
         let marker = directory + "/" + Self.marker
-        if fileSystem.exists(directory) {
-            let names = try fileSystem.list(directory)
-            guard names.isEmpty || names.contains(Self.marker), !names.contains("node.yaml") else {
-                throw BackupError(.usage, "\(directory) is not empty: name another, or move it away")
-            }
-            for name in names where name != Self.marker { try fileSystem.removeTree(directory + "/" + name) }
-        } else {
-            try fileSystem.createDirectory(directory)
-            try fileSystem.synchronizeDirectory(parentDirectory(of: directory))
+        try checkIsFree(directory)
+        let names = try fileSystem.list(directory)
+        guard !names.contains("node.yaml") else {
+            throw BackupError(.usage, "\(directory) is the data directory of a node: name another, or move it away")
+        }
+        for name in names where name != Self.marker && name != Self.lockName {
+            try fileSystem.removeTree(directory + "/" + name)
         }
         if !fileSystem.exists(marker) {
             let file = try fileSystem.open(marker, .createNew)

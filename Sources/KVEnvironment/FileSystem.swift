@@ -24,6 +24,13 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
         self.reason = reason
     }
 
+    /// What Linux calls the reasons that people bring about with a wrong path or too small limits.
+    private static let meanings: [Int32: String] = [
+        18: "the other name is on another disk", 20: "not a directory", 21: "is a directory", 22: "invalid argument",
+        24: "too many open files", 27: "file too large", 30: "the disk is read-only", 36: "the name is too long",
+        39: "the directory is not empty", 40: "too many symbolic links",
+    ]
+
     /// One line for a person.
     package var description: String {
         let text =
@@ -34,7 +41,7 @@ package struct FileError: Error, Equatable, Sendable, CustomStringConvertible {
             case .inputOutput: "input/output error; check the disk"
             case .locked: "held by another process"
             case .permission: "permission denied"
-            case .other(let number): "error number \(number)"
+            case .other(let number): Self.meanings[number] ?? "error number \(number)"
             }
         return "\(operation.rawValue) \(path): \(text)"
     }

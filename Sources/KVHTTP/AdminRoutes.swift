@@ -14,7 +14,7 @@ import KVService
 //     POST   /admin/v1/leadership                  {"group","to"}, both optional: hands over what this node leads
 //     POST   /admin/v1/stop                        {"force"}: stops this node
 //
-// A change is answered with 202 when it is written down; `GET /admin/v1/members` shows how far it is.
+// A change is answered with 202 when it is written down, `"changed":false` where it was so already; `GET /admin/v1/members` shows how far it is.
 
 extension HTTPEdge {
     private static let bodyBytesMax = 64 * 1024
@@ -102,8 +102,8 @@ extension HTTPEdge {
     }
 
     private func change(_ change: MemberChange, _ admin: any AdminService) async throws(HTTPFailure) -> Response {
-        try await done { admin.change(change, completion: $0) }
-        return json(.accepted, "{\"accepted\":true}")
+        let isChanged = try await value { admin.change(change, completion: $0) }
+        return json(.accepted, "{\"accepted\":true,\"changed\":\(isChanged)}")
     }
 
     // MARK: Bodies

@@ -43,7 +43,7 @@ let openAPIMemberPaths = #"""
         },
         "responses": {
           "202": {
-            "description": "The change is written down; GET shows how far it is",
+            "description": "The change is written down, and GET shows how far it is; or `changed` is false: it was so already",
             "content": {"application/json": {"schema": {"type": "object"}}}
           },
           "400": {"$ref": "#/components/responses/Error"},
@@ -67,7 +67,7 @@ let openAPIMemberPaths = #"""
         "summary": "Removes a node",
         "responses": {
           "202": {
-            "description": "The change is written down; GET shows how far it is",
+            "description": "The change is written down, and GET shows how far it is; or `changed` is false: it was so already",
             "content": {"application/json": {"schema": {"type": "object"}}}
           },
           "400": {"$ref": "#/components/responses/Error"},
@@ -91,7 +91,7 @@ let openAPIMemberPaths = #"""
         "summary": "Makes a learner a voter",
         "responses": {
           "202": {
-            "description": "The change is written down; GET shows how far it is",
+            "description": "The change is written down, and GET shows how far it is; or `changed` is false: it was so already",
             "content": {"application/json": {"schema": {"type": "object"}}}
           },
           "400": {"$ref": "#/components/responses/Error"},
@@ -131,7 +131,7 @@ let openAPIMemberPaths = #"""
         },
         "responses": {
           "202": {
-            "description": "The change is written down; GET shows how far it is",
+            "description": "The change is written down, and GET shows how far it is; or `changed` is false: it was so already",
             "content": {"application/json": {"schema": {"type": "object"}}}
           },
           "400": {"$ref": "#/components/responses/Error"},

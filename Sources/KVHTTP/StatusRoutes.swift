@@ -46,6 +46,7 @@ extension NodeStatus {
             $0.field("incarnation", incarnation.description)
             $0.field("version", softwareVersion)
             $0.field("ready", isReady)
+            if isRemoved { $0.field("removed", true) }
             $0.key("alarms")
             $0.array(alarms) { $0.string($1) }
             $0.key("groups")

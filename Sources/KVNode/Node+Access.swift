@@ -7,7 +7,7 @@ package import KVService
 extension Node: AccessAdministration {
     package func change(_ command: AccessCommand, completion: @escaping @Sendable (ServiceError?) -> Void) {
         onHome { [self] in
-            guard !isStopping else { return completion(stoppingError) }
+            if let retirement { return completion(retirement) }
             guard let group = groups[.controller], group.isLeader else {
                 let leader = groups[.controller]?.leaderNode
                 return completion(

@@ -9,26 +9,36 @@ import KVSharding
 
 extension Node: AdminService {
     package func members(completion: @escaping @Sendable (Result<ClusterMembers, ServiceError>) -> Void) {
-        onHome { [self] in completion(.success(currentMembers)) }
+        onHome { [self] in
+            // What it knows is as old as its removal.
+            if let retirement, isRemoved { return completion(.failure(retirement)) }
+            completion(.success(currentMembers))
+        }
     }
 
-    package func change(_ change: MemberChange, completion: @escaping @Sendable (ServiceError?) -> Void) {
+    package func change(
+        _ change: MemberChange,
+        completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void
+    ) {
         onHome { [self] in
-            guard !isStopping else { return completion(stoppingError) }
+            if let retirement { return completion(.failure(retirement)) }
+            if let controllerLoss { return completion(.failure(controllerLoss)) }
             guard let group = groups[.controller], group.isLeader else {
-                return completion(
-                    ServiceError(.notLeader, "changes of members go to the leader of group 0", leader: controllerLeader)
-                )
+                let text = "changes of members go to the leader of group 0"
+                return completion(.failure(ServiceError(.notLeader, text, leader: controllerLeader)))
             }
             // Its state is not all applied before its term's first entry is.
             guard controller.state.cluster != nil, group.isLevel else {
-                return completion(ServiceError(.noLeader, "the leader of group 0 has just been elected; try again"))
+                let text = "the leader of group 0 has just been elected; try again"
+                return completion(.failure(ServiceError(.noLeader, text)))
             }
             // What is on its way is not in what is seen yet, and two changes at once could each be right and both together wrong.
             guard group.appliedIndex == group.lastIndex else {
-                return completion(ServiceError(.overloaded, "another command to group 0 is on its way; try again"))
+                let text = "another command to group 0 is on its way; try again"
+                return completion(.failure(ServiceError(.overloaded, text)))
             }
-            if let refusal = refusal(of: change) { return completion(refusal) }
+            if isSo(change) { return completion(.success(false)) }
+            if let refusal = refusal(of: change) { return completion(.failure(refusal)) }
             let command: ControllerCommand =
                 switch change {
                 case .add(let node, let address, let staysLearner):
@@ -42,7 +52,11 @@ extension Node: AdminService {
             let deadline = clock.monotonicNanoseconds + settings.group.requestTimeoutNanoseconds
             group.proposeControl(
                 command.encoded,
-                origin: Origin(sink: ControlSink(completion), tag: 0, deadline: deadline)
+                origin: Origin(
+                    sink: ControlSink { completion($0.map { .failure($0) } ?? .success(true)) },
+                    tag: 0,
+                    deadline: deadline
+                )
             )
         }
     }
@@ -53,6 +67,7 @@ extension Node: AdminService {
         completion: @escaping @Sendable (Result<[LeadershipTransfer], ServiceError>) -> Void
     ) {
         onHome { [self] in
+            if let retirement { return completion(.failure(retirement)) }
             if let group, groups[group] == nil {
                 return completion(.failure(ServiceError(.notFound, "there is no group \(group)")))
             }
@@ -128,7 +143,8 @@ extension Node: AdminService {
             guard let onStopRequested else {
                 return completion(ServiceError(.unavailable, "this process cannot be stopped from here"))
             }
-            if !force, let reason = quorumLoss(without: settings.node, isRemoval: false) {
+            // Who was removed is in nobody's majority.
+            if !force, !isRemoved, let reason = quorumLoss(without: settings.node, isRemoval: false) {
                 return completion(ServiceError(.conflict, "\(reason); force it if that is meant"))
             }
             completion(nil)
@@ -181,6 +197,40 @@ extension Node: AdminService {
     // MARK: What is refused
 
     private var controllerLeader: NodeID? { groups[.controller]?.leaderNode }
+
+    /// Why nobody can take changes now, as far as this node sees; nil where somebody may.
+    private var controllerLoss: ServiceError? {
+        let (voters, leader) = (voterNodes, controllerLeader)
+        let reachable = voters.filter(isReachable)
+        let leads = groups[.controller]?.isLeader == true
+        guard leads ? reachable.count * 2 <= voters.count : !(leader.map(isReachable) ?? false) else { return nil }
+        return ServiceError(
+            .noLeader,
+            "group 0 has no leader that could take this: node \(settings.node) reaches \(reachable.count) of \(voters.count)"
+                + " voters\(Self.names(reachable)), a majority is \(voters.count / 2 + 1). Start the others; see 'kvctl status'"
+        )
+    }
+
+    /// Ids in parentheses; nothing where there is none.
+    private static func names(_ ids: [NodeID]) -> String {
+        ids.isEmpty ? "" : " (\(ids.map(\.description).joined(separator: ", ")))"
+    }
+
+    /// Whether things stand already as a change is to bring them about.
+    private func isSo(_ change: MemberChange) -> Bool {
+        let nodes = controller.state.nodes
+        func isSteady(_ id: NodeID) -> Bool {
+            nodes[id].map { memberState(id, $0, replicas(of: id)) == .steady } ?? false
+        }
+        switch change {
+        case .add(let node, let address, let staysLearner):
+            return nodes[node]?.addresses["peer"] == address && nodes[node]?.isVoter == !staysLearner && isSteady(node)
+        case .promote(let node): return nodes[node]?.isVoter == true && isSteady(node)
+        case .remove: return false
+        case .replace(let old, let new, let address):
+            return nodes[old] == nil && nodes[new]?.addresses["peer"] == address && nodes[new]?.isLeaving == false
+        }
+    }
 
     /// Why a change cannot be made now; nil where it can.
     private func refusal(of change: MemberChange) -> ServiceError? {
@@ -263,9 +313,15 @@ extension Node: AdminService {
             // Who is removed counts no more; who is stopped or lost does.
             let count = isRemoval ? rest.count : voters.count
             guard reachable.count * 2 <= count else { continue }
-            return
-                "without node \(node), group \(group.id) has \(count) voter\(count == 1 ? "" : "s"), of which \(reachable.count)"
-                + " (\(reachable.map(\.description).joined(separator: ", "))) can be reached; a majority is \(count / 2 + 1)"
+            let (all, majority) = ("\(count) voter\(count == 1 ? "" : "s")", "a majority is \(count / 2 + 1)")
+            let left = "\(reachable.count)\(Self.names(reachable))"
+            if isRemoval {
+                return
+                    "without node \(node), group \(group.id) has \(all), of which \(left) can be reached; \(majority)"
+            }
+            let now = voters.filter(isReachable)
+            return "group \(group.id) has \(all), of which \(now.count)\(Self.names(now)) can be reached now,"
+                + " and \(left) without node \(node); \(majority)"
         }
         return nil
     }

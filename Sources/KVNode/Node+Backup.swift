@@ -54,7 +54,7 @@ extension Node: BackupService {
         completion: @escaping @Sendable (Result<BackupDescription, ServiceError>) -> Void
     ) {
         onHome { [self] in
-            guard !isStopping else { return completion(.failure(stoppingError)) }
+            if let retirement { return completion(.failure(retirement)) }
             let owners = sortedGroups.filter { $0.id != .controller }
             if fence, let other = owners.first(where: { !$0.isLeader || !$0.isLevel }) {
                 let text =

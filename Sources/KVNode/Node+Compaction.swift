@@ -13,7 +13,7 @@ extension Node {
         completion: @escaping @Sendable (Result<[CompactedShard], ServiceError>) -> Void
     ) {
         onHome { [self] in
-            guard !isStopping else { return completion(.failure(stoppingError)) }
+            if let retirement { return completion(.failure(retirement)) }
             guard !isCompactingOnRequest else {
                 return completion(.failure(ServiceError(.overloaded, "a compaction that was asked for is under way")))
             }

@@ -87,6 +87,7 @@ extension Node {
             if let error { log.error("cannot store that the node was removed", metadata: ["error": "\(error)"]) }
         }
         for group in sortedGroups { group.stop("the node was removed from the cluster") }
+        if let retirement { for request in waiting.takeAll() { request.origin.fail(retirement) } }
     }
 
     // MARK: What leaders do

@@ -92,6 +92,13 @@ private struct NodeOpener {
     }
 
     private func open(_ directory: String, _ lock: any FileLock) throws -> NodeParts {
+        let marker = directory + "/" + IdentityStore.restoringName
+        if fileSystem.exists(marker), !fileSystem.exists(directory + "/node.yaml") {
+            throw NodeError(
+                "data directory \(directory) is being restored from a backup and not whole: there is \(marker). Let 'kvctl snapshot"
+                    + " restore' end; where it was interrupted, give the same command again, which begins anew"
+            )
+        }
         let identity = try IdentityStore.open(
             directory,
             cluster: settings.join?.cluster ?? settings.clusterID,

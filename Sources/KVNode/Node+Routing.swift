@@ -49,10 +49,7 @@ extension Node {
     ///
     /// The caller asks for the turn's end.
     func route(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin, isRetry: Bool = false) {
-        guard !isStopping else {
-            origin.fail(ServiceError(.unavailable, "node \(settings.node) is stopping; ask another"))
-            return
-        }
+        if let retirement { return origin.fail(retirement) }
         let shard = shardMap.shard(of: item.slot)
         let owner = shardMap.owner(of: shard)
         guard let group = groups[owner.group] else {

@@ -49,7 +49,7 @@ extension Node {
         _ body: @escaping @Sendable ([PinnedShard<Tablet>], UInt64) throws -> Value
     ) {
         onHome { [self] in
-            guard !isStopping else { return completion(.failure(stoppingError)) }
+            if let retirement { return completion(.failure(retirement)) }
             guard consistency != .stale else { return readShards(stale: true, completion, body) }
             barrier(dataGroups) { [self] error in
                 if let error { completion(.failure(error)) } else { readShards(stale: false, completion, body) }

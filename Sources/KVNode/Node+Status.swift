@@ -36,6 +36,7 @@ extension Node {
             },
             storage: storageCounters
         )
+        status.isRemoved = isRemoved
         status.slotRanges = slotRanges
         status.addresses = settings.addresses
         return status
@@ -79,7 +80,8 @@ extension Node {
         }
         let role: NodeStatus.Role =
             switch group.role {
-            case .leader: .leader
+            // One that stopped leads nobody.
+            case .leader: group.isLeader ? .leader : .follower
             case .candidate, .preCandidate: .candidate
             case .follower: .follower
             }

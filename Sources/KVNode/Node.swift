@@ -342,6 +342,13 @@ package final class Node: KeyValueService, @unchecked Sendable {
         group.closeFiles { [self] in closeFiles(of: groups.dropFirst(), completion) }
     }
 
+    /// Why this node serves nobody any more; nil where it does.
+    var retirement: ServiceError? {
+        if isStopping { return stoppingError }
+        guard isRemoved else { return nil }
+        return ServiceError(.unavailable, "node \(settings.node) was removed from the cluster; ask another")
+    }
+
     var stoppingError: ServiceError {
         ServiceError(.unavailable, "node \(settings.node) is stopping; ask another")
     }
@@ -362,7 +369,7 @@ extension Node: GroupObserver {
     }
 
     package func reroute(_ bytes: UnsafeRawBufferPointer, item: RequestBatch.Item, origin: Origin) {
-        if isStopping { origin.fail(stoppingError) } else { wait(bytes, item: item, origin: origin) }
+        if let retirement { origin.fail(retirement) } else { wait(bytes, item: item, origin: origin) }
     }
 
     package func groupStopped(_ group: GroupReplica, reason: String) {

@@ -9,7 +9,9 @@ package protocol AdminService: AnyObject, Sendable {
     /// Who belongs to the cluster, as this node knows it.
     func members(completion: @escaping @Sendable (Result<ClusterMembers, ServiceError>) -> Void)
     /// Writes down a change of the members; answered once it is committed, not once it is carried out.
-    func change(_ change: MemberChange, completion: @escaping @Sendable (ServiceError?) -> Void)
+    ///
+    /// False where things stand so already, and nothing was changed.
+    func change(_ change: MemberChange, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void)
     /// Hands over the leadership of the groups that this node leads (of one, where named), to `node` or to who is best placed;
     /// answered when others lead or that did not come about in time.
     func transferLeadership(

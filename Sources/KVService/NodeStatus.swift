@@ -131,6 +131,8 @@ package struct NodeStatus: Sendable, Equatable {
     package var softwareVersion: String
     /// Whether it serves: every group has a leader it knows of.
     package var isReady: Bool
+    /// Whether the cluster removed it, so that it takes no part any more.
+    package var isRemoved = false
     /// Why it is not ready, or what an operator should look at.
     package var alarms: [String]
     /// Its groups.

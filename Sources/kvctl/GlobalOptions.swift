@@ -32,8 +32,13 @@ struct GlobalOptions: ParsableArguments {
     var outputChoice: OutputChoice { choice ?? Session.inherited?.output ?? .table }
     var output: OutputFormat { outputChoice.format }
 
-    @Option(help: ArgumentHelp("How long a request may take, such as 500ms, 5s, 1m.", valueName: "duration"))
-    var timeout = TimeSpan(.seconds(5))
+    @Option(
+        name: .customLong("timeout"),
+        help: ArgumentHelp("How long a request may take, such as 500ms, 5s, 1m. Default: 5s.", valueName: "duration")
+    )
+    var givenTimeout: TimeSpan?
+
+    var timeout: TimeSpan { givenTimeout ?? TimeSpan(.seconds(5)) }
 
     @Option(help: "How keys are typed and shown: utf8, hex or base64.")
     var keyFormat = KeyFormat.utf8

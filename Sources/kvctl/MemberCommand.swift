@@ -24,8 +24,14 @@ struct MemberCommand: AsyncParsableCommand {
 struct WaitOptions: ParsableArguments {
     @Flag(name: .long, help: "Wait until the change is carried out.")
     var wait = false
-    @Option(name: .long, help: ArgumentHelp("How long --wait waits.", valueName: "duration"))
-    var waitTimeout = TimeSpan(.seconds(600))
+    @Option(
+        name: .long,
+        help: ArgumentHelp(
+            "How long --wait waits, then the exit code is 7. Default: --timeout where that is given, else 600s.",
+            valueName: "duration"
+        )
+    )
+    var waitTimeout: TimeSpan?
 }
 
 /// What the commands that change members share.
@@ -36,19 +42,20 @@ enum MemberChanges {
         _ options: WaitOptions,
         _ what: String,
         member name: String? = nil,
-        _ change: @escaping @Sendable (KVClient, String) async throws(ClientError) -> Void,
-        isDone: @escaping @Sendable (ClusterMembers, String) -> Bool
+        _ change: @escaping @Sendable (KVClient, String) async throws(ClientError) -> Bool,
+        isDone: @escaping @Sendable (ClusterMembers, String, KVClient) async -> Bool
     ) async throws {
         try await global.perform { session in
             var id = ""
-            if let name { id = try await session.client.memberID(like: name) }
+            // A number is an id, also of one that is gone.
+            if let name { id = UInt64(name) != nil ? name : try await session.client.memberID(like: name) }
             let member = id
-            let isDone = { @Sendable (members: ClusterMembers) in isDone(members, member) }
-            try await change(session.client, member)
+            let isDone = { @Sendable (members: ClusterMembers) async in await isDone(members, member, session.client) }
+            let isChanged = try await change(session.client, member)
             if options.wait {
                 try await wait(
                     session.client,
-                    options.waitTimeout.duration,
+                    (options.waitTimeout ?? global.givenTimeout ?? TimeSpan(.seconds(600))).duration,
                     what,
                     isDone,
                     isQuiet: global.output == .json
@@ -57,17 +64,27 @@ enum MemberChanges {
             switch global.output {
             case .json: try writeJSON(try await session.client.members())
             case .table:
+                guard isChanged else {
+                    write("\(what): it is so already, nothing was changed\n")
+                    break
+                }
                 write(options.wait ? "\(what): done\n" : "\(what): accepted; 'kvctl member list' shows how far it is\n")
             }
             return .ok
         }
     }
 
+    /// Refuses a name that is none.
+    static func check(_ names: String...) throws {
+        guard names.contains(where: { $0.allSatisfy(\.isWhitespace) }) else { return }
+        throw ValidationError("name a node: an id is a number from 1; see 'kvctl member list'")
+    }
+
     private static func wait(
         _ client: KVClient,
         _ limit: Duration,
         _ what: String,
-        _ isDone: (ClusterMembers) -> Bool,
+        _ isDone: (ClusterMembers) async -> Bool,
         isQuiet: Bool
     ) async throws {
         let deadline = ContinuousClock.now + limit
@@ -76,7 +93,7 @@ enum MemberChanges {
         while ContinuousClock.now < deadline {
             // A node that does not answer is asked again: the change goes on without us.
             if let members = try? await client.members() {
-                if isDone(members) { return }
+                if await isDone(members) { return }
                 last = describe(members)
                 if last != told, !isQuiet { write("\(what): \(last)\n", to: .standardError) }
                 told = last
@@ -99,11 +116,19 @@ enum MemberChanges {
                 let lags = member.replicas.filter { $0.role != "voter" }.map { replica in
                     "group \(replica.group) \(replica.role)" + (replica.lag.map { ", \($0) behind" } ?? "")
                 }
-                return "node \(member.id) catches up (\(lags.joined(separator: "; ")))"
+                // One that votes and is not done waits for the one whose place it takes.
+                return lags.isEmpty
+                    ? "node \(member.id) votes, the one that it replaces is about to leave"
+                    : "node \(member.id) catches up (\(lags.joined(separator: "; ")))"
             default: return "node \(member.id) is \(member.state)"
             }
         }
-        return open.isEmpty ? "about to begin" : open.joined(separator: ", ")
+        let learners = members.members.filter { $0.isSteady && $0.role == "learner" }.map { member in
+            member.isReachable
+                ? "learner \(member.id) catches up" : "learner \(member.id) cannot be reached: start it with --join"
+        }
+        let shown = open.isEmpty ? learners : open
+        return shown.isEmpty ? "about to begin" : shown.joined(separator: ", ")
     }
 }
 
@@ -177,12 +202,16 @@ struct MemberAddCommand: AsyncParsableCommand {
     @Argument(help: ArgumentHelp("The new host's peer address.", valueName: "host:port")) var peer: String
     @Flag(name: .long, help: "It stays a learner, until 'kvctl member promote'.") var learner = false
 
+    func validate() throws { try MemberChanges.check(node) }
+
     func run() async throws {
         let (node, peer, learner) = (node, peer, learner)
         try await MemberChanges.carryOut(global, waiting, "add node \(node)") { client, _ throws(ClientError) in
             try await client.addMember(node, peerAddress: peer, staysLearner: learner)
-        } isDone: { members, _ in
-            members.members.first { $0.id == node }?.isSteady == true
+        } isDone: { members, _, client in
+            guard let member = members.members.first(where: { $0.id == node }), member.isSteady else { return false }
+            // A voter has caught up, or it would not be one.
+            return learner ? await client.hasCaughtUp(member) : true
         }
     }
 }
@@ -194,12 +223,14 @@ struct MemberPromoteCommand: AsyncParsableCommand {
     @OptionGroup var waiting: WaitOptions
     @Argument(help: "The learner's id, or how its address or incarnation begins.") var node: String
 
+    func validate() throws { try MemberChanges.check(node) }
+
     func run() async throws {
         try await MemberChanges.carryOut(global, waiting, "promote node \(node)", member: node) {
             client,
             node throws(ClientError) in
             try await client.promoteMember(node)
-        } isDone: { members, node in
+        } isDone: { members, node, _ in
             members.members.first { $0.id == node }.map { $0.isSteady && $0.role == "voter" } ?? false
         }
     }
@@ -215,12 +246,14 @@ struct MemberRemoveCommand: AsyncParsableCommand {
     @OptionGroup var waiting: WaitOptions
     @Argument(help: "The member's id, or how its address or incarnation begins.") var node: String
 
+    func validate() throws { try MemberChanges.check(node) }
+
     func run() async throws {
         try await MemberChanges.carryOut(global, waiting, "remove node \(node)", member: node) {
             client,
             node throws(ClientError) in
             try await client.removeMember(node)
-        } isDone: { members, node in
+        } isDone: { members, node, _ in
             !members.members.contains { $0.id == node }
         }
     }
@@ -242,6 +275,8 @@ struct MemberReplaceCommand: AsyncParsableCommand {
     @Argument(help: "The host that comes; the same id where it lost its data.") var new: String
     @Argument(help: ArgumentHelp("The coming host's peer address.", valueName: "host:port")) var peer: String?
 
+    func validate() throws { try MemberChanges.check(old, new) }
+
     func run() async throws {
         let (new, peer) = (new, peer)
         try await MemberChanges.carryOut(global, waiting, "replace node \(old) by \(new)", member: old) {
@@ -249,11 +284,12 @@ struct MemberReplaceCommand: AsyncParsableCommand {
             old throws(ClientError) in
             var address = peer
             if address == nil {
-                address = try await client.members().members.first { $0.id == old }?.addresses["peer"]
+                let all = try await client.members().members
+                address = (all.first { $0.id == old } ?? all.first { $0.id == new })?.addresses["peer"]
             }
             guard let address else { throw .httpStatus(404, message: "not_found: node \(old) is no member") }
-            try await client.replaceMember(old, by: new, peerAddress: address)
-        } isDone: { members, old in
+            return try await client.replaceMember(old, by: new, peerAddress: address)
+        } isDone: { members, old, _ in
             let isGone = old == new || !members.members.contains { $0.id == old }
             return isGone && members.members.first { $0.id == new }?.isSteady == true
         }
@@ -306,6 +342,8 @@ struct MemberStopCommand: AsyncParsableCommand {
     @OptionGroup var global: GlobalOptions
     @Argument(help: "The member's id, or how its address or incarnation begins.") var node: String
     @Flag(name: .long, help: "Also where the others are no majority.") var force = false
+
+    func validate() throws { try MemberChanges.check(node) }
 
     func run() async throws {
         try await global.perform { session in

@@ -92,6 +92,7 @@ struct CtlFailure: Error {
         case .httpStatus(404, let text): self.init(.notFound, "not_found", text)
         case .httpStatus(409, let text): self.init(.notFound, "conflict", text)
         case .httpStatus(400, let text): self.init(.usage, "bad_request", text)
+        case .httpStatus(503, let text): self.init(.error, "unavailable", text)
         default: self.init(.error, "error", error.description)
         }
     }

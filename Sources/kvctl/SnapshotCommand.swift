@@ -188,7 +188,8 @@ struct SnapshotVerifyCommand: ParsableCommand {
     func run() throws {
         try local.perform {
             let folder = BackupFolder(PosixFileSystem(), backup)
-            let total = try folder.manifest().totalBytes
+            let manifest = try folder.manifest()
+            let total = manifest.totalBytes
             var line = ProgressLine(unit: "bytes", total: total)
             var done: UInt64 = 0
             let findings = try folder.verify { count in
@@ -201,7 +202,15 @@ struct SnapshotVerifyCommand: ParsableCommand {
                 let failure = Envelope<[String]>.Failure(code: "corruption", message: "\(findings.count) findings")
                 try writeJSON(findings, ok: findings.isEmpty, error: findings.isEmpty ? nil : failure)
             case .table:
-                write(findings.isEmpty ? "\(backup): whole, \(total) bytes\n" : findings.map { "\($0)\n" }.joined())
+                let files = try findings.isEmpty ? folder.logIndex()?.files ?? [] : []
+                let logs = manifest.groups.compactMap { group in files.last { $0.group == group.group }?.last }
+                let log =
+                    logs.isEmpty
+                    ? "no log behind it" : "log through index " + logs.map(String.init).joined(separator: ",")
+                write(
+                    findings.isEmpty
+                        ? "\(backup): whole, \(total) bytes, \(log)\n" : findings.map { "\($0)\n" }.joined()
+                )
             }
             return findings.isEmpty ? .ok : .corruption
         }
@@ -269,7 +278,10 @@ struct SnapshotRestoreCommand: ParsableCommand {
         let end = try until.map { text -> WALReplay.ReplayEnd in
             if text == "end" { return .committed }
             guard let end = WALReplay.ReplayEnd(text) else {
-                throw ValidationError("--until '\(text)' is no point in time")
+                throw ValidationError(
+                    "--until '\(text)' is no point in time: expected an index (1234), a time in UTC (2026-03-01T12:00:00Z), "
+                        + "time:MILLISECONDS since 1970, or end"
+                )
             }
             return end
         }
@@ -323,7 +335,5 @@ struct SnapshotRestoreCommand: ParsableCommand {
 
 /// A time in milliseconds since 1970, in UTC.
 func timeText(_ milliseconds: UInt64) -> String {
-    let formatter = ISO8601DateFormatter()
-    formatter.formatOptions = [.withInternetDateTime, .withFractionalSeconds]
-    return formatter.string(from: Date(timeIntervalSince1970: Double(milliseconds) / 1_000))
+    backupTimeText(milliseconds)
 }

@@ -69,7 +69,10 @@ struct SnapshotSaveCommand: AsyncParsableCommand {
         let answers = await session.client.status()
         var candidates: [(rank: Int, endpoint: Endpoint)] = []
         for answer in answers {
-            guard case .success(let status) = answer.result, from == nil || from == status.node else { continue }
+            guard case .success(let status) = answer.result, from == nil ? !status.isRemoved : from == status.node
+            else {
+                continue
+            }
             let leads = status.groups.contains { $0.role == "leader" && $0.id != "0" }
             candidates.append((leads == fence ? 0 : 1, answer.endpoint))
         }
@@ -240,7 +243,7 @@ struct SnapshotLogCommand: AsyncParsableCommand {
                     Row(
                         group: group.group,
                         from: before,
-                        last: try await extend(log, group.group, before, manifest, session)
+                        last: try await extend(log, group, before, manifest, session)
                     )
                 )
             }
@@ -256,14 +259,14 @@ struct SnapshotLogCommand: AsyncParsableCommand {
     /// Asks the node that is furthest first; of another cluster none.
     private func extend(
         _ log: RetainedLog,
-        _ group: UInt32,
+        _ group: BackupManifest.Group,
         _ before: UInt64,
         _ manifest: BackupManifest,
         _ session: Session
     ) async throws -> UInt64 {
         var candidates: [(applied: UInt64, endpoint: Endpoint)] = []
         for answer in await session.client.status() {
-            guard case .success(let status) = answer.result else { continue }
+            guard case .success(let status) = answer.result, !status.isRemoved else { continue }
             guard status.cluster == manifest.cluster else {
                 throw CtlFailure(
                     .error,
@@ -271,14 +274,16 @@ struct SnapshotLogCommand: AsyncParsableCommand {
                     "the backup is of cluster \(manifest.cluster), \(answer.endpoint) is of \(status.cluster)"
                 )
             }
-            let applied = status.groups.first { $0.id == "\(group)" }?.appliedIndex ?? 0
+            let applied = status.groups.first { $0.id == "\(group.group)" }?.appliedIndex ?? 0
             candidates.append((applied, answer.endpoint))
         }
         guard !candidates.isEmpty else { throw CtlFailure(.cannotConnect, "cannot_connect", "no node answers") }
         var failure: ClientError?
         for candidate in candidates.sorted(by: { $0.applied > $1.applied }) {
             do {
-                return try await extend(log, group, before, session.client, candidate.endpoint)
+                // One that failed may have given part of it.
+                let start = failure == nil ? before : try log.extent(after: group.index).last
+                return try await extend(log, group, start, session.client, candidate.endpoint)
             } catch let error as ClientError {
                 failure = error
             }
@@ -288,7 +293,7 @@ struct SnapshotLogCommand: AsyncParsableCommand {
 
     private func extend(
         _ log: RetainedLog,
-        _ group: UInt32,
+        _ group: BackupManifest.Group,
         _ before: UInt64,
         _ client: KVClient,
         _ endpoint: Endpoint
@@ -302,17 +307,17 @@ struct SnapshotLogCommand: AsyncParsableCommand {
             var pages: [[UInt8]] = []
             var bytes = 0
             while goal.map({ last < $0 }) ?? true, bytes < 64 << 20 {
-                let piece = try await client.readLog(group: group, from: last + 1, on: endpoint, within: limit)
+                let piece = try await client.readLog(group: group.group, from: last + 1, on: endpoint, within: limit)
                 if goal == nil { goal = piece.applied }
                 guard !piece.bytes.isEmpty else {
                     goal = last
                     break
                 }
-                last = try RetainedLog.check(piece.bytes, group: group, after: last)
+                last = try RetainedLog.check(piece.bytes, group: group.group, after: last)
                 pages.append(piece.bytes)
                 bytes += piece.bytes.count
             }
-            try log.append(from: first, pages)
+            try log.append(from: first, behind: group.index, pages)
         }
         return last
     }

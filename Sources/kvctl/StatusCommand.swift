@@ -21,6 +21,7 @@ struct StatusCommand: AsyncParsableCommand {
         }
         let isHealthy: Bool
         let reasons: [String]
+        let notes: [String]
         let nodes: [Node]
     }
 
@@ -61,7 +62,7 @@ struct StatusCommand: AsyncParsableCommand {
                     )
                 }
                 try writeJSON(
-                    Payload(isHealthy: verdict.isHealthy, reasons: verdict.reasons, nodes: nodes),
+                    Payload(isHealthy: verdict.isHealthy, reasons: verdict.reasons, notes: verdict.notes, nodes: nodes),
                     ok: verdict.isHealthy,
                     error: verdict.isHealthy
                         ? nil : .init(code: "unhealthy", message: verdict.reasons.joined(separator: "; "))
@@ -100,8 +101,9 @@ struct StatusCommand: AsyncParsableCommand {
                     + "\(storage.snapshotsInstalled) snapshots installed\n"
             )
         }
+        if !verdict.notes.isEmpty { write("\nnote: " + verdict.notes.joined(separator: "\n      ") + "\n") }
         if verdict.isHealthy {
-            write("\nhealthy: every node answers and is ready, every group has a leader\n")
+            write("\nhealthy: every member answers and is ready, every group has a leader\n")
         } else {
             write("\nUNHEALTHY: " + verdict.reasons.joined(separator: "\n           ") + "\n")
         }
@@ -113,13 +115,16 @@ struct StatusCommand: AsyncParsableCommand {
         case .failure(let error): return [Row(endpoint: answer.endpoint.description, state: "down: \(brief(error))")]
         case .success(let value): status = value
         }
+        if status.isRemoved {
+            return [Row(endpoint: answer.endpoint.description, node: status.node, state: "removed")]
+        }
         let state = !status.isReady ? "not ready" : status.alarms.isEmpty ? "ready" : "alarm"
         guard !status.groups.isEmpty else {
             return [Row(endpoint: answer.endpoint.description, node: status.node, state: state)]
         }
         return status.groups.map { group in
             // How far behind a node is, its leader knows.
-            let leader = all.lazy.flatMap(\.groups).first {
+            let leader = all.lazy.filter { !$0.isRemoved }.flatMap(\.groups).first {
                 $0.id == group.id && $0.role == "leader" && $0.term == group.term
             }
             let lag = group.role == "leader" ? "-" : leader?.lag[status.node].map(String.init) ?? "?"

@@ -61,6 +61,22 @@ extension EndToEnd {
                 let written = load.stop()
                 #expect(load.failures == [])
                 #expect(load.requests > 500)
+
+                // Who was removed and still runs, the first of the endpoints, says so at once and is passed over.
+                let gone = try RESPConnection(port: cluster.node(1).resp)
+                for words in [["GET", "a"], ["SET", "a", "b"]] {
+                    guard case .error(let text) = try gone.ask(words.map { Array($0.utf8) }) else {
+                        Issue.record("a removed node answers \(words)")
+                        continue
+                    }
+                    #expect(text.contains("node 1 was removed from the cluster; ask another"), "\(text)")
+                }
+                let alone = try cluster.kvctl("member", "list", node: 1)
+                #expect(alone.code == 1 && alone.everything.contains("ask another"), "\(alone.everything)")
+                let status = try cluster.kvctl("status")
+                #expect(status.code == 0, "\(status.everything)")
+                let snapshot = try cluster.kvctl("snapshot", "save", cluster.folder.file("backup").path, "--from", "1")
+                #expect(snapshot.code == 1 && snapshot.everything.contains("ask another"), "\(snapshot.everything)")
                 try expect(written, at: [2, 3, 5], cluster)
 
                 // Who was removed stays away and says why.
@@ -68,6 +84,19 @@ extension EndToEnd {
                 let again = try cluster.tryScript("start", "4")
                 #expect(again.code != 0)
                 #expect(again.everything.contains("removed"), "\(again.everything)")
+                // A start of all goes on without those that were removed.
+                let all = try cluster.tryScript("start")
+                #expect(all.code == 0, "\(all.everything)")
+                for id in [1, 4] {
+                    #expect(all.errors.contains("node \(id) was removed from the cluster"), "\(all.everything)")
+                }
+                #expect(
+                    all.text.components(separatedBy: "\n").filter { $0.hasPrefix("node") }.count == 3,
+                    "\(all.text)"
+                )
+                // Its endpoint is nobody's now.
+                let without = try cluster.kvctl("status")
+                #expect(without.code == 0 && without.text.contains("belongs to no member"), "\(without.everything)")
             }
         }
 
@@ -79,6 +108,8 @@ extension EndToEnd {
                 let other = try cluster.kvctl("member", "replace", "3", "4", address, "--wait", "--wait-timeout", "50s")
                 try #require(other.code == 0, "\(other.everything)\n\(cluster.log(4))")
                 #expect(try voters(cluster) == ["1", "2", "4"])
+                let again = try cluster.kvctl("member", "replace", "3", "4", "--wait")
+                #expect(again.code == 0 && again.text.contains("it is so already"), "\(again.everything)")
 
                 try cluster.script("kill", "2")
                 let same = try cluster.join(2)
@@ -168,6 +199,13 @@ extension EndToEnd {
                 #expect(unknown.everything.contains("members are 1, 2, 3"), "\(unknown.everything)")
                 #expect(try cluster.kvctl("member", "add", "2", "127.0.0.1:1").code == 5)
                 #expect(try cluster.kvctl("member", "add", "7", "nowhere").code == 2)
+                #expect(try cluster.kvctl("member", "remove", "").code == 2)
+                let same = try cluster.kvctl("member", "add", "1", "127.0.0.1:\(cluster.node(1).peer)")
+                #expect(same.code == 0 && same.text.contains("it is so already"), "\(same.everything)")
+                let voter = try cluster.kvctl("member", "promote", "1", "--wait")
+                #expect(voter.code == 0 && voter.text.contains("it is so already"), "\(voter.everything)")
+                let group = try cluster.kvctl("member", "transfer-leader", "--group", "77", "--to", "3")
+                #expect(group.code == 5 && group.everything.contains("groups are 0, 1"), "\(group.everything)")
 
                 try #require(try cluster.kvctl("member", "add", "7", "127.0.0.1:1").code == 0)
                 let second = try cluster.kvctl("member", "remove", "3")
@@ -193,6 +231,23 @@ extension EndToEnd {
                 #expect(two.code == 5)
                 #expect(two.everything.contains("a majority is 2"), "\(two.everything)")
                 #expect(try voters(cluster) == ["1", "2"])
+
+                // Without a majority everybody says so.
+                let leader = try cluster.killLeader()
+                #expect(
+                    Poll.until(20) {
+                        (try? cluster.kvctl("member", "promote", "1", "--timeout", "500ms"))?.everything.contains(
+                            "reaches 1 of 2 voters (\(3 - leader)), a majority is 2"
+                        ) == true
+                    }
+                )
+                let added = try cluster.kvctl("member", "add", "8", "127.0.0.1:1", "--timeout", "500ms")
+                #expect(added.code == 1 && added.everything.contains("1 of 2 voters"), "\(added.everything)")
+                let moved = try cluster.kvctl("member", "transfer-leader", "--to", "\(leader)")
+                #expect(moved.code == 1 && moved.everything.contains("has no leader"), "\(moved.everything)")
+                let stopped = try cluster.kvctl("member", "stop", "\(3 - leader)")
+                #expect(stopped.code == 5, "\(stopped.everything)")
+                #expect(stopped.everything.contains("1 (\(3 - leader)) can be reached now"), "\(stopped.everything)")
             }
         }
     }

@@ -132,6 +132,20 @@ extension EndToEnd {
             }
         }
 
+        @Test func `a data directory that is being restored is refused with what to do`() throws {
+            try Self.withFolder { folder in
+                let file = try Self.configuration(folder)
+                let data = folder.file("data")
+                try FileManager.default.createDirectory(at: data, withIntermediateDirectories: true)
+                try Data().write(to: data.appending(path: "RESTORING"))
+                let command = try Command.run(Programs.kvnode, ["--config", file], within: 20)
+                #expect(command.code != 0)
+                for word in ["RESTORING", "kvctl snapshot restore"] {
+                    #expect(command.errors.contains(word), "\(command.everything)")
+                }
+            }
+        }
+
         @Test func `a data directory of another node is refused`() throws {
             try TestCluster.run(nodes: 3) { cluster in
                 #expect(try RESPConnection(port: cluster.node(1).resp).ask("SET", "k", "v") == .ok)

@@ -13,7 +13,7 @@ import Testing
         for node: UInt64 in [1, 2] { #expect(try saved.restore(node).index == SavedBackup.index) }
         for directory in ["/new1", "/new2"] {
             #expect(try saved.keys(in: directory) == SavedBackup.keys(through: SavedBackup.index))
-            #expect(try saved.disk.list(directory).sorted() == ["groups", "node.yaml"])
+            #expect(try saved.disk.list(directory).sorted() == ["LOCK", "groups", "node.yaml"])
         }
         let first = try #require(try IdentityStore.stored(in: "/new1", saved.disk))
         let second = try #require(try IdentityStore.stored(in: "/new2", saved.disk))
@@ -43,7 +43,7 @@ import Testing
 
     @Test func `a point that is not covered is refused and nothing is made`() throws {
         let saved = try SavedBackup()
-        for end: WALReplay.ReplayEnd in [.index(9), .index(17), .time(9_000)] {
+        for end: WALReplay.ReplayEnd in [.index(9), .index(17), .time(9_000), .time(16_001)] {
             #expect(throws: BackupError.self) { try saved.restore(until: end) }
             #expect(!saved.disk.exists("/new1"))
         }
@@ -58,6 +58,17 @@ import Testing
         _ = try saved.restore(2)
         #expect(throws: BackupError.self) { try saved.restore(2) }
         #expect(try saved.keys(in: "/new2") == SavedBackup.keys(through: SavedBackup.index))
+    }
+
+    @Test func `two at once into one directory exclude each other, and a node that runs there`() throws {
+        let saved = try SavedBackup()
+        try saved.disk.createDirectory("/new1")
+        let lock = try saved.disk.lock("/new1/LOCK")
+        let refusal = #expect(throws: BackupError.self) { try saved.restore() }
+        #expect(refusal?.description.contains("in use") == true)
+        #expect(try saved.disk.list("/new1") == ["LOCK"])
+        lock.release()
+        #expect(try saved.restore().index == SavedBackup.index)
     }
 
     @Test func `the old cluster's own id is refused`() throws {

@@ -68,11 +68,11 @@ struct SavedBackup {
         return reached
     }
 
-    init(seed: UInt64 = 1) throws {
+    init(seed: UInt64 = 1, hasLog: Bool = true) throws {
         disk = SimulatedFileSystem(seed: seed)
         randomness = SeededRandomness(seed: seed &+ 5)
         try save("first", base: nil, node: "/node")
-        try addLog(Self.index + 1...Self.last)
+        if hasLog { try addLog(Self.index + 1...Self.last) }
         disk.crash(.loseAll)
     }
 
@@ -130,7 +130,7 @@ struct SavedBackup {
     func addLog(_ range: ClosedRange<LogIndex>) throws {
         let log = RetainedLog(BackupFolder(disk, Self.path), 1)
         let page = Self.page(range.map(Self.entry))
-        try log.append(from: range.lowerBound, [page])
+        try log.append(from: range.lowerBound, behind: Self.index, [page])
     }
 
     /// Entries as a node hands them out.

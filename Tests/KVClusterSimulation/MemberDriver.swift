@@ -112,7 +112,13 @@ final class MemberDriver: @unchecked Sendable {
 
     private func ask(_ change: MemberChange, _ completion: @escaping @Sendable (ServiceError?) -> Void) {
         guard let leader else { return completion(ServiceError(.notLeader, "nobody leads")) }
-        leader.change(change) { [self] error in
+        leader.change(change) { [self] result in
+            var error: ServiceError?
+            switch result {
+            case .success(true): error = nil
+            case .success(false): error = ServiceError(.conflict, "it is so already")
+            case .failure(let found): error = found
+            }
             if error == nil {
                 changes += 1
                 isOpen = true

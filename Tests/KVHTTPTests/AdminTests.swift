@@ -31,9 +31,9 @@ final class FakeAdmin: AdminService {
         completion(.success(ClusterMembers(cluster: ClusterID(high: 0, low: 1), leader: NodeID(1), members: [member])))
     }
 
-    func change(_ change: MemberChange, completion: @escaping @Sendable (ServiceError?) -> Void) {
+    func change(_ change: MemberChange, completion: @escaping @Sendable (Result<Bool, ServiceError>) -> Void) {
         note("\(change)")
-        completion(refusal)
+        completion(refusal.map { .failure($0) } ?? .success(true))
     }
 
     func transferLeadership(

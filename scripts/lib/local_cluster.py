@@ -177,6 +177,14 @@ class Node:
     def status(self):
         return fetch_json(self.http, "/status")
 
+    def was_removed(self):
+        """Whether the cluster removed it, as its data directory or it itself says."""
+        try:
+            lines = (pathlib.Path(self.data) / "node.yaml").read_text(errors="replace").splitlines()
+        except OSError:
+            lines = []
+        return "removed: true" in lines or bool(self.pid and (self.status() or {}).get("removed"))
+
     def group(self, group=DATA_GROUP):
         """What the node says of its replica in a group; None where it does not answer."""
         for entry in (self.status() or {}).get("groups", []):
@@ -196,9 +204,15 @@ class LocalCluster:
     def __init__(self, directory=None):
         self.directory = pathlib.Path(directory).resolve() if directory else DEFAULT_DIRECTORY
         self.nodes = []
+        # The numbers of nodes that the cluster removed: no other host may have them.
+        self.removed = []
+        # From which port on nodes have theirs; None where they were chosen otherwise.
+        self.base_port = None
         if self.description_file.exists():
             description = json.loads(self.description_file.read_text())
             self.nodes = [Node(self, record) for record in description["nodes"]]
+            self.removed = description.get("removed", [])
+            self.base_port = description.get("basePort")
 
     @property
     def description_file(self):
@@ -273,10 +287,14 @@ class LocalCluster:
             shutil.rmtree(known.data, ignore_errors=True)
             known.joins = True
         else:
-            number = int(number or max(node.id for node in self.nodes) + 1)
-            resp, http, grpc, peer = free_ports(4)
+            number = int(number or max([node.id for node in self.nodes] + self.removed) + 1)
+            resp, http, grpc, peer = self.based_ports(number) if self.base_port else free_ports(4)
             record = {"id": number, "config": str(self.directory / f"n{number}.yaml"), "data": str(self.directory / f"n{number}"),
                       "resp": resp, "http": http, "grpc": grpc, "peer": peer, "joins": True}
+            if number in self.removed:
+                # Back as a new one: what it had is refused for ever.
+                shutil.rmtree(record["data"], ignore_errors=True)
+                self.removed.remove(number)
             self.write_configurations([record], [record], settings or {})
             known = Node(self, record)
             self.nodes.append(known)
@@ -285,7 +303,17 @@ class LocalCluster:
 
     def save(self):
         records = [node.record() for node in self.nodes]
-        self.description_file.write_text(json.dumps({"nodes": records}, indent=2) + "\n")
+        description = {"nodes": records, **({"removed": self.removed} if self.removed else {}),
+                       **({"basePort": self.base_port} if self.base_port else {})}
+        self.description_file.write_text(json.dumps(description, indent=2) + "\n")
+
+    def drop(self, node):
+        """Leaves out a node that the cluster removed, here and from now on."""
+        self.stop(node.id)
+        self.nodes.remove(node)
+        self.removed.append(node.id)
+        self.save()
+        say(f"node {node.id} was removed from the cluster: it is not started any more; its data is left in {node.data}", sys.stderr)
 
     def ports(self, count, base_port):
         """RESP, HTTP, gRPC and peer port of each node."""
@@ -296,10 +324,15 @@ class LocalCluster:
             base = int(base_port)
             if not 1 <= base <= 65535 - 400:
                 raise ClusterError(f"--base-port {base}: expected 1 to {65535 - 400}, or auto")
-            return [(base + i, base + 100 + i, base + 300 + i, base + 200 + i) for i in range(1, count + 1)]
+            self.base_port = base
+            return [self.based_ports(number) for number in range(1, count + 1)]
+        self.base_port = None if base_port == "auto" else self.base_port
         if self.nodes and len(self.nodes) == count:
             return [(node.resp, node.http, node.grpc or free_ports(1)[0], node.peer) for node in self.nodes]
         return [(6400 + i, 8080 + i, 9080 + i, 7400 + i) for i in range(1, count + 1)]
+
+    def based_ports(self, number):
+        return tuple(self.base_port + offset + number for offset in (0, 100, 300, 200))
 
     def node(self, name):
         for node in self.nodes:
@@ -313,7 +346,12 @@ class LocalCluster:
         """Starts the nodes that do not run and waits until they are ready; returns their processes by node id."""
         if not self.nodes:
             raise ClusterError(f"{self.directory} holds no cluster")
-        chosen = [self.node(only)] if only else self.nodes
+        if not only:
+            for node in [one for one in self.nodes if one.was_removed()]:
+                self.drop(node)
+            if not self.nodes:
+                raise ClusterError(f"all nodes in {self.directory} were removed from their cluster")
+        chosen = [self.node(only)] if only else list(self.nodes)
         processes = {}
         for node in chosen:
             process = node.launch()
@@ -321,7 +359,7 @@ class LocalCluster:
                 processes[node.id] = process
         if wait:
             try:
-                self.wait_ready(chosen, timeout)
+                self.wait_ready(chosen, timeout, drops=not only)
             except ClusterError:
                 # A cluster that does not come up leaves nothing behind; one node of many is left for a second look.
                 if not only:
@@ -329,11 +367,16 @@ class LocalCluster:
                 raise
         return processes
 
-    def wait_ready(self, nodes, timeout=30.0):
+    def wait_ready(self, nodes, timeout=30.0, drops=False):
         deadline = time.monotonic() + timeout
         waiting = list(nodes)
         while waiting:
             for node in list(waiting):
+                # One that was not there when it was removed hears of it now.
+                if drops and len(self.nodes) > 1 and not node.is_ready() and node.was_removed():
+                    waiting.remove(node)
+                    self.drop(node)
+                    continue
                 if not node.pid:
                     raise ClusterError(f"node {node.id} did not start; its log ({node.log_file}) ends with\n{node.log_tail()}")
                 # Another program may answer on the port while ours is about to find it taken.

@@ -27,7 +27,7 @@ extension KVClient {
         var answers: [NodeAnswer<NodeStatus>] = await ask("/status", configuration.httpEndpoints, limit)
         var known = Set(answers.compactMap { try? $0.result.get().node })
         var further: [Endpoint] = []
-        for status in answers.compactMap({ try? $0.result.get() }) {
+        for status in answers.compactMap({ try? $0.result.get() }) where !status.isRemoved {
             for peer in status.peers {
                 guard let endpoint = peer.addresses["http"].flatMap({ Endpoint($0) }), !known.contains(peer.id) else {
                     continue

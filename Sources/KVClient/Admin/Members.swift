@@ -84,20 +84,64 @@ public struct LeadershipTransfer: Sendable, Equatable, Codable {
 }
 
 extension KVClient {
+    /// How many nodes are asked for the members at most, those that were named and those that they name.
+    private static let membersAskedMax = 64
+    /// How many entries a member may be behind and still be caught up: the bound from which on nodes make a learner a voter.
+    private static let lagMax: UInt64 = 256
+
     /// Who belongs to the cluster, as the node knows it that takes changes, or else any that answers.
+    ///
+    /// A node that was removed does not say, and one that was cut off may say what was so long ago: each that answers is asked who
+    /// takes changes, until one says that it does itself.
     /// - Throws: `ClientError` where no node answers before the request timeout.
     public func members() async throws(ClientError) -> ClusterMembers {
-        let deadline = ContinuousClock.now + configuration.requestTimeout
-        let (any, endpoint) = try await askAny("/admin/v1/members", until: deadline)
-        let known: ClusterMembers = try Self.decode(any, endpoint)
-        guard let leader = known.members.first(where: { $0.id == known.leader }),
-            let address = leader.addresses["http"].flatMap({ Endpoint($0) }), address != endpoint
-        else { return known }
-        // What the leader does not tell is told by the other well enough.
-        guard let better = try? await http.fetch("/admin/v1/members", from: address, within: left(deadline)),
-            let members: ClusterMembers = try? Self.decode(better, address)
-        else { return known }
-        return members
+        try await members(until: ContinuousClock.now + configuration.requestTimeout)
+    }
+
+    private func members(until deadline: ContinuousClock.Instant) async throws(ClientError) -> ClusterMembers {
+        var last: ClientError = .invalidArgument("no HTTP endpoint was given")
+        var heard: ClusterMembers?
+        var asked: Set<Endpoint> = []
+        for given in configuration.httpEndpoints {
+            var next: Endpoint? = given
+            var expected: String?
+            while let endpoint = next, asked.count < Self.membersAskedMax, ContinuousClock.now < deadline,
+                asked.insert(endpoint).inserted
+            {
+                next = nil
+                do throws(ClientError) {
+                    let limit = min(left(deadline), configuration.connectTimeout * 2)
+                    let answer = try await http.fetch("/admin/v1/members", from: endpoint, within: limit)
+                    let known: ClusterMembers = try Self.decode(answer, endpoint)
+                    heard = heard ?? known
+                    guard let leader = known.members.first(where: { $0.id == known.leader }),
+                        let address = leader.addresses["http"].flatMap({ Endpoint($0) })
+                    else { continue }
+                    if address == endpoint || leader.id == expected { return known }
+                    (next, expected) = (address, leader.id)
+                } catch {
+                    last = error
+                }
+            }
+        }
+        // Nobody takes changes now: what one knows is better than nothing.
+        if let heard { return heard }
+        throw last
+    }
+
+    /// Whether a member can be reached and holds nearly all that the leaders of its groups have, as they say.
+    public func hasCaughtUp(_ member: ClusterMembers.Member) async -> Bool {
+        guard member.isReachable, !member.replicas.isEmpty else { return false }
+        let answers = await status(within: min(configuration.requestTimeout, configuration.connectTimeout * 2))
+        let groups = answers.compactMap { try? $0.result.get() }.filter { !$0.isRemoved }.flatMap(\.groups)
+        return member.replicas.allSatisfy { replica in
+            let leaders = groups.filter { $0.id == replica.group && $0.role == "leader" }
+            guard let leader = leaders.max(by: { $0.term < $1.term }), let lag = leader.lag[member.id] else {
+                return false
+            }
+            // One that lacks all of a short log has nothing yet.
+            return lag <= Self.lagMax && lag < leader.lastIndex
+        }
     }
 
     /// The id of the member that is meant: one with this id, else the only one of which an address or the incarnation begins so.
@@ -126,28 +170,36 @@ extension KVClient {
 
     /// Adds a host that its peers reach at `peerAddress`; it is a voter once it has caught up, unless it is to stay a learner.
     ///
-    /// Returns when the change is written down. The same again is no error.
+    /// Returns when the change is written down. The same again is no error; as with all changes, false says that it is so already.
     /// - Throws: `ClientError`; `.httpStatus(409, …)` where the change does not go with how things stand.
-    public func addMember(_ id: String, peerAddress: String, staysLearner: Bool = false) async throws(ClientError) {
+    @discardableResult
+    public func addMember(
+        _ id: String,
+        peerAddress: String,
+        staysLearner: Bool = false
+    ) async throws(ClientError) -> Bool {
         let body = ["id": id, "peer": peerAddress, "role": staysLearner ? "learner" : "voter"]
-        try await change("POST", "/admin/v1/members", body)
+        return try await change("POST", "/admin/v1/members", body)
     }
 
     /// Makes a learner a voter.
     /// - Throws: `ClientError`; `.httpStatus(404, …)` where there is no such member.
-    public func promoteMember(_ id: String) async throws(ClientError) {
+    @discardableResult
+    public func promoteMember(_ id: String) async throws(ClientError) -> Bool {
         try await change("POST", "/admin/v1/members/\(Self.pathPart(id))/promote", [:])
     }
 
     /// Takes a host out of the cluster.
     /// - Throws: `ClientError`; `.httpStatus(409, …)` where no majority would be left.
-    public func removeMember(_ id: String) async throws(ClientError) {
+    @discardableResult
+    public func removeMember(_ id: String) async throws(ClientError) -> Bool {
         try await change("DELETE", "/admin/v1/members/\(Self.pathPart(id))", nil)
     }
 
     /// Puts a host in another's place in one step; the same id where the host lost its data.
     /// - Throws: `ClientError`.
-    public func replaceMember(_ old: String, by new: String, peerAddress: String) async throws(ClientError) {
+    @discardableResult
+    public func replaceMember(_ old: String, by new: String, peerAddress: String) async throws(ClientError) -> Bool {
         try await change("POST", "/admin/v1/members/\(Self.pathPart(old))/replace", ["by": new, "peer": peerAddress])
     }
 
@@ -170,6 +222,7 @@ extension KVClient {
             (try? answer.result.get()).map { (answer.endpoint, $0) }
         }
         guard !statuses.isEmpty else { throw .cannotConnect("no node answers") }
+        try Self.checkLeaders(of: group, statuses.map(\.1))
         for (endpoint, status) in statuses {
             let leads = status.groups.contains { $0.role == "leader" && (group == nil || $0.id == group) }
             guard leads, status.node != node else { continue }
@@ -184,6 +237,25 @@ extension KVClient {
             transfers += body.transfers
         }
         return transfers
+    }
+
+    /// Refuses a group that does not exist, and one that has no leader who could hand over.
+    private static func checkLeaders(of group: String?, _ statuses: [NodeStatus]) throws(ClientError) {
+        let present = statuses.filter { !$0.isRemoved }
+        let known = Set(present.flatMap { $0.groups.map(\.id) }).sorted {
+            (UInt64($0) ?? .max, $0) < (UInt64($1) ?? .max, $1)
+        }
+        if let group, !known.contains(group) {
+            let names = known.joined(separator: ", ")
+            throw .httpStatus(404, message: "not_found: there is no group \(group); groups are \(names)")
+        }
+        for id in group.map({ [$0] }) ?? known
+        where !present.contains(where: { $0.groups.contains { $0.id == id && $0.role == "leader" } }) {
+            let members = Set(present.flatMap { [$0.node] + $0.peers.map(\.id) })
+            throw .unavailable(
+                "group \(id) has no leader that could hand over: \(present.count) of \(members.count) members answer; see 'kvctl status'"
+            )
+        }
     }
 
     /// Stops a node gracefully; `force` also where the others are no majority.
@@ -214,26 +286,26 @@ extension KVClient {
     /// request timeout.
     ///
     /// A change that was sent twice is the same change.
-    private func change(_ method: String, _ path: String, _ body: [String: String]?) async throws(ClientError) {
+    private func change(_ method: String, _ path: String, _ body: [String: String]?) async throws(ClientError) -> Bool {
+        struct Outcome: Decodable {
+            let changed: Bool?
+        }
         let deadline = ContinuousClock.now + configuration.requestTimeout
         let bytes = body.map(Self.encode)
-        var last: ClientError = .invalidArgument("no HTTP endpoint was given")
+        var failure = ChangeFailure()
         var backOff = BackOff(from: .milliseconds(20), to: .milliseconds(300))
         while ContinuousClock.now < deadline {
-            for endpoint in await adminEndpoints() {
+            for endpoint in await adminEndpoints(until: deadline) {
                 do throws(ClientError) {
                     let answer = try await http.send(method, path, bytes, to: endpoint, within: left(deadline))
-                    if (200..<300).contains(answer.status) { return }
-                    last = .httpStatus(answer.status, message: HTTPAccess.message(answer))
-                    // 503: not this one, or nobody yet; 504: perhaps done, and the same again is no error.
-                    guard [429, 502, 503, 504].contains(answer.status) else { throw last }
-                } catch {
-                    switch error {
-                    case .cannotConnect, .connectionLost, .timedOut: last = error
-                    case .httpStatus(503, _), .httpStatus(504, _), .httpStatus(429, _), .httpStatus(502, _):
-                        last = error
-                    default: throw error
+                    if (200..<300).contains(answer.status) {
+                        // What an earlier version answers says nothing of it.
+                        let outcome = try? JSONDecoder().decode(Outcome.self, from: Data(answer.body))
+                        return outcome?.changed != false || failure.mayHaveBeenDone
                     }
+                    throw .httpStatus(answer.status, message: HTTPAccess.message(answer))
+                } catch {
+                    guard failure.note(error) else { throw error }
                 }
             }
             do {
@@ -242,44 +314,48 @@ extension KVClient {
                 throw .closed
             }
         }
-        throw last
+        throw failure.error
+    }
+
+    /// Why no node took a change so far.
+    private struct ChangeFailure {
+        private(set) var error: ClientError = .invalidArgument("no HTTP endpoint was given")
+        private(set) var mayHaveBeenDone = false
+        private var weight = 0
+
+        /// Notes why a node did not take it; false where no other will.
+        ///
+        /// What a node says of the cluster is worth more than that another cannot be reached.
+        mutating func note(_ other: ClientError) -> Bool {
+            let found: Int
+            switch other {
+            case .cannotConnect: found = 1
+            case .connectionLost, .timedOut: (found, mayHaveBeenDone) = (1, true)
+            // Not this one, or nobody yet.
+            case .httpStatus(503, let text):
+                found = text.hasPrefix("no_leader") ? 3 : text.hasPrefix("not_leader") ? 0 : 2
+            case .httpStatus(429, _), .httpStatus(502, _): found = 2
+            // Perhaps done, and the same again is no error.
+            case .httpStatus(504, _): (found, mayHaveBeenDone) = (3, true)
+            default: return false
+            }
+            if found >= weight { (error, weight) = (other, found) }
+            return true
+        }
     }
 
     /// The endpoints that were given, and those of members that they name, the leader of group 0 first.
-    private func adminEndpoints() async -> [Endpoint] {
+    private func adminEndpoints(until deadline: ContinuousClock.Instant) async -> [Endpoint] {
         let given = configuration.httpEndpoints
-        for endpoint in given {
-            // One that does not answer is passed over; another may.
-            guard let answer = try? await http.fetch("/admin/v1/members", from: endpoint, within: .seconds(1)),
-                let known: ClusterMembers = try? Self.decode(answer, endpoint)
-            else { continue }
-            let leaders = known.members.filter { $0.id == known.leader }
-            let named = (leaders + known.members).compactMap { $0.addresses["http"].flatMap { Endpoint($0) } }
-            var all: [Endpoint] = []
-            for endpoint in named + given where !all.contains(endpoint) { all.append(endpoint) }
-            return all
+        // Where nobody says who belongs to it, those that were named are asked.
+        guard let known = try? await members(until: min(deadline, ContinuousClock.now + .seconds(2))) else {
+            return given
         }
-        return given
-    }
-
-    private func askAny(
-        _ path: String,
-        until deadline: ContinuousClock.Instant
-    ) async throws(ClientError)
-        -> (HTTPAccess.Answer, Endpoint)
-    {
-        var last: ClientError = .invalidArgument("no HTTP endpoint was given")
-        for endpoint in configuration.httpEndpoints {
-            do throws(ClientError) {
-                let limit = min(left(deadline), configuration.connectTimeout * 2)
-                let answer = try await http.fetch(path, from: endpoint, within: limit)
-                if answer.status == 200 { return (answer, endpoint) }
-                last = .httpStatus(answer.status, message: HTTPAccess.message(answer))
-            } catch {
-                last = error
-            }
-        }
-        throw last
+        let leaders = known.members.filter { $0.id == known.leader }
+        let named = (leaders + known.members).compactMap { $0.addresses["http"].flatMap { Endpoint($0) } }
+        var all: [Endpoint] = []
+        for endpoint in named + given where !all.contains(endpoint) { all.append(endpoint) }
+        return all
     }
 
     func left(_ deadline: ContinuousClock.Instant) -> Duration {

@@ -110,6 +110,8 @@ public struct NodeStatus: Sendable, Equatable, Codable {
     public var softwareVersion: String
     /// Whether it serves.
     public var isReady: Bool
+    /// Whether the cluster removed it, so that it takes no part any more and its other members here are of then.
+    public var isRemoved: Bool
     /// What an operator should look at.
     public var alarms: [String]
     /// Its groups.
@@ -124,6 +126,7 @@ public struct NodeStatus: Sendable, Equatable, Codable {
         case node, cluster, incarnation, alarms, groups, peers, storage
         case softwareVersion = "version"
         case isReady = "ready"
+        case isRemoved = "removed"
     }
 
     /// Reads what is there; a missing member has its empty value.
@@ -134,6 +137,7 @@ public struct NodeStatus: Sendable, Equatable, Codable {
         incarnation = container.text("incarnation") ?? ""
         softwareVersion = container.text("version") ?? ""
         isReady = container.flag("ready")
+        isRemoved = container.flag("removed")
         alarms = try container.list("alarms", of: LooseText.self).map(\.text)
         groups = try container.list("groups")
         peers = try container.list("peers")

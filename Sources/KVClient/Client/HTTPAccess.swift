@@ -21,6 +21,8 @@ final class HTTPAccess: Sendable {
         var options = HTTPClient.Configuration()
         options.timeout.connect = TimeAmount(configuration.connectTimeout)
         options.redirectConfiguration = .disallow
+        // Who asks knows other nodes to go to, and that one is down is an answer.
+        options.connectionPool.retryConnectionEstablishment = false
         scheme = configuration.tls == nil ? "http" : "https"
         authorization = configuration.credentials?.httpAuthorization
         if let tls = configuration.tls { options.tlsConfiguration = tls.configuration }

@@ -28,6 +28,9 @@ package final class IdentityStore: @unchecked Sendable {
         }
     }
 
+    /// The file that says that a directory is being restored from a backup, so that nobody takes it for a node's.
+    package static let restoringName = "RESTORING"
+
     private let durable: DurableState<NodeIdentity>
 
     /// The identity as it was last changed.

@@ -9,8 +9,9 @@ import KVEnvironment
 /// SENDABLE: touched on the home scheduler; the worker's job carries its own copies.
 final class SnapshotReceiver: @unchecked Sendable {
     /// Why a transfer cannot go on.
-    struct Refusal: Error {
+    struct Refusal: Error, CustomStringConvertible {
         let reason: String
+        var description: String { reason }
     }
 
     let group: GroupID
