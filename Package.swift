@@ -162,7 +162,7 @@ let modules: [Module] = [
         ["KVBase", "KVService", "KVTelemetry"],
         nioCore + logging + [
             ("Hummingbird", "hummingbird"), ("HummingbirdCore", "hummingbird"),
-            ("ServiceLifecycle", "swift-service-lifecycle"),
+            ("ServiceLifecycle", "swift-service-lifecycle"), ("NIOHTTP1", "swift-nio"),
         ]
     ),
     Module(
@@ -349,6 +349,7 @@ let modules: [Module] = [
         nioCore + logging + [
             ("GRPCCore", "grpc-swift-2"), ("GRPCNIOTransportHTTP2Posix", "grpc-swift-nio-transport"),
             ("GRPCProtobuf", "grpc-swift-protobuf"), ("SwiftProtobuf", "swift-protobuf"),
+            ("NIOEmbedded", "swift-nio"),
         ]
     ),
     Module("KVClientTests", .test, ["KVBase", "KVClient"], nioCore),

@@ -18,6 +18,8 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
     private let open: Gauge
     private let total: Counter
     private let rejected: Counter
+    /// Connections that spoke something else than HTTP/2.
+    let foreign: Counter
     private let logger: Logger
     private let loop: any EventLoop
     private let count = Atomic(0)
@@ -31,6 +33,7 @@ final class ConnectionGate: ChannelDuplexHandler, @unchecked Sendable {
         open = registry.gauge(.connections, "grpc")
         total = registry.counter(.connectionsTotal, "grpc")
         rejected = registry.counter(.rejectedTotal, "grpc", "accept")
+        foreign = registry.counter(.rejectedTotal, "grpc", "protocol_error")
         self.logger = logger
     }
 

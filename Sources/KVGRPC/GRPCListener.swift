@@ -148,6 +148,7 @@ struct LoopListenerFactory: HTTP2ServerTransport.ListenerFactory {
         do {
             try channel.pipeline.syncOperations.addHandler(ConnectionWatch(sweeper, settings))
             try settings.secure?(channel)
+            try channel.pipeline.syncOperations.addHandler(PrefaceCheck(gate.foreign))
         } catch {
             channel.close(promise: nil)
             return channel.eventLoop.makeFailedFuture(error)

@@ -80,7 +80,7 @@ package struct HTTPServer: Service {
                         configuration: .init(
                             additionalChannelHandlers: [
                                 ContinueHandler(bytesMax: bytesMax), ConnectionCounter(edge.registry),
-                                StalledReader(timeout: writeTimeout),
+                                StalledReader(timeout: writeTimeout), MalformedRequest(edge.metrics),
                             ],
                             idleTimeout: idle
                         )

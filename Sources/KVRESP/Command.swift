@@ -17,6 +17,8 @@ struct Command: Sendable {
         static let alone = Flags(rawValue: 256)
         /// It is served before the client has said who it is.
         static let open = Flags(rawValue: 512)
+        /// Its first argument says what it does: see `Subcommand`.
+        static let container = Flags(rawValue: 1_024)
     }
 
     typealias Handler = @Sendable (RESPConnection, Arguments) throws(RESPError) -> Void
@@ -57,11 +59,11 @@ struct Command: Sendable {
 
     /// Which of Redis's groups of commands it is of.
     var group: String {
-        if flags.contains(.transaction), !name.contains(".") { return "transactions" }
         if name == "cluster" || name == "readonly" || name == "readwrite" || name == "asking" { return "cluster" }
         if ["ping", "echo", "hello", "auth", "select", "quit", "reset", "client"].contains(name) {
             return "connection"
         }
+        if flags.contains(.transaction), !name.contains(".") { return "transactions" }
         if Self.keyCommands.contains(name) { return "generic" }
         return firstKey > 0 ? "string" : "server"
     }

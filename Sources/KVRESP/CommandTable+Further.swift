@@ -114,15 +114,15 @@ let rarerCommands: [Command] = [
 
 /// What tools ask.
 let toolCommands: [Command] = [
-    Command("object", -2, [.readOnly], keys: (2, 2, 1), "Tells how a value is kept.") {
+    Command("object", -2, [.readOnly, .container], keys: (2, 2, 1), "Tells how a value is kept.") {
         (client, arguments) throws(RESPError) in
         try client.object(arguments)
     },
-    Command("memory", -2, [.readOnly], keys: (2, 2, 1), "Tells about how many bytes a key takes.") {
+    Command("memory", -2, [.readOnly, .container], keys: (2, 2, 1), "Tells about how many bytes a key takes.") {
         (client, arguments) throws(RESPError) in
         try client.memory(arguments)
     },
-    Command("slowlog", -2, [.admin, .loading], "Tells the slowest commands of late.") {
+    Command("slowlog", -2, [.admin, .loading, .container], "Tells the slowest commands of late.") {
         (client, arguments) throws(RESPError) in
         try client.slowLog(arguments)
     },
@@ -134,7 +134,7 @@ let toolCommands: [Command] = [
         (client, arguments) throws(RESPError) in
         try client.asking(arguments)
     },
-    Command("cluster", -2, [.loading, .alone], "Tells who serves which slots.") {
+    Command("cluster", -2, [.loading, .alone, .container], "Tells who serves which slots.") {
         (client, arguments) throws(RESPError) in
         try client.cluster(arguments)
     },

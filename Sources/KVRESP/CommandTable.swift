@@ -43,16 +43,17 @@ private let plainCommands: [Command] = [
         (client, arguments) throws(RESPError) in
         client.setStaleReads(false)
     },
-    Command("client", -2, [.loading], "Names and lists connections.") { (client, arguments) throws(RESPError) in
+    Command("client", -2, [.loading, .container], "Names and lists connections.") {
+        (client, arguments) throws(RESPError) in
         try client.client(arguments)
     },
-    Command("command", -1, [.loading], "Describes commands.") { (client, arguments) throws(RESPError) in
+    Command("command", -1, [.loading, .container], "Describes commands.") { (client, arguments) throws(RESPError) in
         try client.command(arguments)
     },
     Command("info", -1, [.loading, .alone], "Tells how the node stands.") { (client, arguments) throws(RESPError) in
         try client.info(arguments)
     },
-    Command("config", -2, [.admin, .loading], "Tells settings.") { (client, arguments) throws(RESPError) in
+    Command("config", -2, [.admin, .loading, .container], "Tells settings.") { (client, arguments) throws(RESPError) in
         try client.config(arguments)
     },
     Command("time", 1, [.fast, .loading], "Tells the time.") { (client, arguments) throws(RESPError) in

@@ -6,32 +6,29 @@ import NIOCore
 
 extension RESPConnection {
     func cluster(_ arguments: Arguments) throws(RESPError) {
-        if arguments.matches(1, "KEYSLOT"), arguments.count == 3 {
+        if isHelp(arguments, of: "cluster") { return }
+        if arguments.matches(1, "KEYSLOT") {
             let slot = Slot(key: arguments[2])
             reply { output, _ in output.writeNumber(Int64(slot.rawValue)) }
-        } else if arguments.matches(1, "SLOTS"), arguments.count == 2 {
+        } else if arguments.matches(1, "SLOTS") {
             answer { output, map, isRESP3 in output.writeSlots(map, isRESP3: isRESP3) }
-        } else if arguments.matches(1, "SHARDS"), arguments.count == 2 {
+        } else if arguments.matches(1, "SHARDS") {
             answer { output, map, isRESP3 in output.writeShards(map, isRESP3: isRESP3) }
-        } else if arguments.matches(1, "NODES"), arguments.count == 2 {
+        } else if arguments.matches(1, "NODES") {
             answer { output, map, isRESP3 in output.writeText(map.nodeLines, isRESP3: isRESP3) }
-        } else if arguments.matches(1, "INFO"), arguments.count == 2 {
+        } else if arguments.matches(1, "INFO") {
             answer { output, map, isRESP3 in output.writeText(map.information, isRESP3: isRESP3) }
-        } else if arguments.matches(1, "MYID"), arguments.count == 2 {
+        } else if arguments.matches(1, "MYID") {
             answer { output, map, _ in output.writeBulk(map.id(of: map.status.node)) }
-        } else if arguments.matches(1, "LINKS"), arguments.count == 2 {
+        } else if arguments.matches(1, "LINKS") {
             reply { output, _ in output.writeArrayHead(0) }
-        } else if arguments.matches(1, "COUNTKEYSINSLOT"), arguments.count == 3 {
+        } else if arguments.matches(1, "COUNTKEYSINSLOT") {
             try keysInSlot(try slot(arguments, 2), limit: nil)
-        } else if arguments.matches(1, "GETKEYSINSLOT"), arguments.count == 4 {
+        } else {
+            // GETKEYSINSLOT.
             let limit = try arguments.integer(3)
             guard limit >= 0 else { throw .line("ERR Invalid number of keys") }
             try keysInSlot(try slot(arguments, 2), limit: Int(clamping: limit))
-        } else {
-            throw .line(
-                "ERR CLUSTER \(arguments.text(1)): known are INFO NODES SLOTS SHARDS MYID KEYSLOT COUNTKEYSINSLOT GETKEYSINSLOT;"
-                    + " members and slots are changed by kvctl"
-            )
         }
     }
 

@@ -47,85 +47,41 @@ extension RESPConnection {
     }
 
     func client(_ arguments: Arguments) throws(RESPError) {
-        if arguments.matches(1, "ID"), arguments.count == 2 {
+        if isHelp(arguments, of: "client") { return }
+        if arguments.matches(1, "ID") {
             let id = Int64(clamping: info.id)
             reply { output, _ in output.writeNumber(id) }
-        } else if arguments.matches(1, "SETNAME"), arguments.count == 3 {
+        } else if arguments.matches(1, "SETNAME") {
             let name = try Self.clientName(arguments, 2)
             info.names.withLock { $0.name = name }
             replyOK()
-        } else if arguments.matches(1, "GETNAME"), arguments.count == 2 {
+        } else if arguments.matches(1, "GETNAME") {
             let name = info.names.withLock { $0.name }
             reply { output, isRESP3 in
                 if name.isEmpty { output.writeNull(isRESP3: isRESP3) } else { output.writeBulk(name) }
             }
-        } else if arguments.matches(1, "SETINFO"), arguments.count == 4 {
+        } else if arguments.matches(1, "SETINFO") {
             try setClientInfo(arguments)
-        } else if arguments.matches(1, "LIST") || arguments.matches(1, "KILL"), !service.isAdministrator {
-            throw .line("NOPERM only administrators may see and close the connections of others")
-        } else if arguments.matches(1, "LIST") || (arguments.matches(1, "INFO") && arguments.count == 2) {
-            let now = shared.settings.now()
-            let clients = arguments.matches(1, "INFO") ? [info] : shared.clients
-            let text = clients.map { $0.line(now: now) + "\n" }.joined()
-            reply { output, isRESP3 in output.writeText(text, isRESP3: isRESP3) }
-        } else if arguments.matches(1, "KILL"), arguments.count >= 3 {
-            try killClients(arguments)
-        } else if arguments.matches(1, "REPLY"), arguments.count == 3 {
+        } else if arguments.matches(1, "INFO") {
+            tell(of: [info])
+        } else if arguments.matches(1, "LIST") || arguments.matches(1, "KILL") {
+            guard service.isAdministrator else {
+                throw .line("NOPERM only administrators may see and close the connections of others")
+            }
+            if arguments.matches(1, "LIST") { try listClients(arguments) } else { try killClients(arguments) }
+        } else if arguments.matches(1, "REPLY") {
             guard arguments.matches(2, "ON") else { throw .line("ERR CLIENT REPLY: only ON is supported") }
             replyOK()
-        } else if arguments.matches(1, "TRACKING"), arguments.count == 3 {
+        } else if arguments.matches(1, "TRACKING") {
             guard arguments.matches(2, "OFF") else { throw .line("ERR CLIENT TRACKING: only OFF is supported") }
             replyOK()
-        } else if arguments.matches(1, "GETREDIR"), arguments.count == 2 {
+        } else if arguments.matches(1, "GETREDIR") {
             reply { output, _ in output.writeNumber(-1) }
-        } else if arguments.matches(1, "NO-EVICT") || arguments.matches(1, "NO-TOUCH"), arguments.count == 3 {
+        } else {
+            // NO-EVICT and NO-TOUCH.
             guard arguments.matches(2, "ON") || arguments.matches(2, "OFF") else { throw .syntax }
             replyOK()
-        } else {
-            throw unknownSubcommand(arguments, "CLIENT")
         }
-    }
-
-    /// CLIENT KILL address, or CLIENT KILL [ID id] [ADDR address] [SKIPME yes|no].
-    private func killClients(_ arguments: Arguments) throws(RESPError) {
-        var address: String?
-        var id: UInt64?
-        var spares = true
-        if arguments.count == 3 {
-            address = arguments.text(2)
-            spares = false
-        } else {
-            guard arguments.count % 2 == 0 else { throw .syntax }
-            for index in stride(from: 2, to: arguments.count, by: 2) {
-                if arguments.matches(index, "ID") {
-                    id = UInt64(clamping: try arguments.integer(index + 1))
-                } else if arguments.matches(index, "ADDR") {
-                    address = arguments.text(index + 1)
-                } else if arguments.matches(index, "SKIPME") {
-                    spares = !arguments.matches(index + 1, "NO")
-                } else {
-                    throw .syntax
-                }
-            }
-        }
-        let own = info.id
-        let found = shared.connections.filter { connection in
-            (id.map { $0 == connection.info.id } ?? true)
-                && (address.map { $0 == connection.info.remoteAddress } ?? true)
-                && !(spares && connection.info.id == own)
-        }
-        for connection in found where connection !== self {
-            connection.loop.eventLoop.execute { connection.closeNow() }
-        }
-        if arguments.count == 3, found.isEmpty { throw .line("ERR No such client") }
-        reply { [isLegacy = arguments.count == 3] output, _ in
-            if isLegacy { output.writeStaticString("+OK\r\n") } else { output.writeNumber(Int64(found.count)) }
-        }
-        if found.contains(where: { $0 === self }) { closeWhenAnswered() }
-    }
-
-    func unknownSubcommand(_ arguments: Arguments, _ command: String) -> RESPError {
-        .line("ERR unknown subcommand or wrong number of arguments for '\(arguments.text(1))'. Try \(command) HELP.")
     }
 
     private func setClientInfo(_ arguments: Arguments) throws(RESPError) {

@@ -7,26 +7,25 @@ import NIOCore
 extension RESPConnection {
     /// OBJECT ENCODING | REFCOUNT | IDLETIME | FREQ key.
     func object(_ arguments: Arguments) throws(RESPError) {
-        guard arguments.count == 3 else { throw unknownSubcommand(arguments, "OBJECT") }
+        if isHelp(arguments, of: "object") { return }
         let key = try key(arguments, 2)
         if arguments.matches(1, "ENCODING") {
             batch.get(key, tag: expect(.encoding, .read), consistency: consistency)
         } else if arguments.matches(1, "REFCOUNT") {
-            batch.head(key, tag: expect(.flag, .read), consistency: consistency)
-        } else if arguments.matches(1, "IDLETIME") || arguments.matches(1, "FREQ") {
-            throw .line("ERR no access times are kept: nothing is ever evicted")
+            batch.get(key, tag: expect(.references, .read), consistency: consistency)
         } else {
-            throw unknownSubcommand(arguments, "OBJECT")
+            // IDLETIME and FREQ.
+            throw .line("ERR no access times are kept: nothing is ever evicted")
         }
     }
 
     /// MEMORY USAGE key [SAMPLES n].
     func memory(_ arguments: Arguments) throws(RESPError) {
-        guard arguments.matches(1, "USAGE"), arguments.count == 3 || arguments.count == 5 else {
-            throw unknownSubcommand(arguments, "MEMORY")
-        }
-        if arguments.count == 5 {
-            guard arguments.matches(3, "SAMPLES"), try arguments.integer(4) >= 0 else { throw .syntax }
+        if isHelp(arguments, of: "memory") { return }
+        if arguments.count > 3 {
+            guard arguments.count == 5, arguments.matches(3, "SAMPLES"), try arguments.integer(4) >= 0 else {
+                throw .syntax
+            }
         }
         let key = try key(arguments, 2)
         let detail = Aggregate(parts: 1, keepsValues: false)
@@ -72,8 +71,9 @@ extension RESPConnection {
     }
 
     func flush(_ arguments: Arguments) throws(RESPError) {
-        if arguments.count == 2 {
-            guard arguments.matches(1, "ASYNC") || arguments.matches(1, "SYNC") else { throw .syntax }
+        if arguments.count > 1 {
+            let isKnown = arguments.matches(1, "ASYNC") || arguments.matches(1, "SYNC")
+            guard arguments.count == 2, isKnown else { throw .syntax }
         }
         let sequence = expectCustom(.write)
         service.submit(.clear) { [self] result in
@@ -97,17 +97,19 @@ extension RESPConnection {
     /// SLOWLOG GET [n] | LEN | RESET.
     func slowLog(_ arguments: Arguments) throws(RESPError) {
         let log = shared.slowLog
-        if arguments.matches(1, "LEN"), arguments.count == 2 {
+        if isHelp(arguments, of: "slowlog") { return }
+        if arguments.matches(1, "LEN") {
             let count = log.count
             reply { output, _ in output.writeNumber(Int64(count)) }
-        } else if arguments.matches(1, "RESET"), arguments.count == 2 {
+        } else if arguments.matches(1, "RESET") {
             log.removeAll()
             replyOK()
         } else if arguments.matches(1, "GET"), arguments.count <= 3 {
             var limit = 10
             if arguments.count == 3 {
-                let asked = try arguments.integer(2)
-                guard asked >= -1 else { throw .line("ERR count should be greater than or equal to -1") }
+                guard let asked = parseInteger(arguments[2]), asked >= -1 else {
+                    throw .line("ERR count should be greater than or equal to -1")
+                }
                 limit = asked == -1 ? .max : Int(asked)
             }
             let entries = log.latest(limit)
@@ -117,7 +119,9 @@ extension RESPConnection {
                 for entry in entries { output.write(entry, names) }
             }
         } else {
-            throw unknownSubcommand(arguments, "SLOWLOG")
+            throw .line(
+                "ERR unknown subcommand or wrong number of arguments for '\(arguments.text(1))'. Try SLOWLOG HELP."
+            )
         }
     }
 }

@@ -43,8 +43,8 @@ extension RESPConnection {
         isAbsolute: Bool
     ) throws(RESPError) {
         let key = try key(arguments, 1)
-        let time = try arguments.integer(2)
         let rule = try expireRule(arguments)
+        let time = try arguments.integer(2)
         let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: millisecondsPerUnit)
         guard !overflowed else { throw .invalidExpire(name) }
         if !isAbsolute {
@@ -86,10 +86,11 @@ extension RESPConnection {
             throw .line("ERR NX and XX, GT or LT options at the same time are not compatible")
         }
         if isGT && isLT { throw .line("ERR GT and LT options at the same time are not compatible") }
-        if isXX && (isGT || isLT) { throw .line("ERR XX together with GT or LT is not supported") }
+        if isXX && isLT { throw .line("ERR XX together with LT is not supported: a key without expiry would get one") }
         if isNX { return .ifNone }
-        if isXX { return .ifSome }
+        // No expiry counts as the latest, so that GT alone already asks for one.
         if isGT { return .ifLater }
+        if isXX { return .ifSome }
         return isLT ? .ifEarlier : .always
     }
 }

@@ -11,13 +11,15 @@ extension RESPConnection {
         guard arguments.count > 2 else {
             return batch.get(key, tag: expect(.value, .read), consistency: consistency)
         }
-        var expiry = Expiry.none
-        if arguments.matches(2, "PERSIST"), arguments.count == 3 {
-            expiry = .none
-        } else if arguments.count == 4 {
-            expiry = try expiryOption(arguments, 2, "getex")
-        } else {
-            throw .syntax
+        let options = try WriteOptions(arguments, from: 2, isSet: false)
+        let expiry: Expiry
+        do throws(RESPError) {
+            expiry = try options.expiry(arguments, "getex", now: shared.settings.now())
+        } catch {
+            // Redis looks at the time only where there is a key.
+            let detail = Aggregate(parts: 1, keepsValues: false)
+            detail.errorLine = error.text
+            return batch.head(key, tag: expect(.errorWherePresent, .read, detail), consistency: consistency)
         }
         batch.expire(key, expiry, flags: .returnPrevious, tag: expect(.value, .write))
     }
@@ -46,17 +48,32 @@ extension RESPConnection {
         let key = try key(arguments, 1)
         let offset = try arguments.integer(2)
         guard offset >= 0 else { throw .line("ERR offset is out of range") }
+        let bytes = arguments[3]
+        // Nothing is written then, however far away: the answer is the length.
+        if bytes.isEmpty { return batch.setRange(key, at: 0, bytes, tag: expect(.number, .write)) }
         let bytesMax = shared.limits.valueBytesMax
-        guard offset <= bytesMax, Int(offset) + arguments[3].count <= bytesMax else {
-            throw .line("ERR string exceeds maximum allowed size (\(bytesMax) bytes)")
+        guard offset <= bytesMax, Int(offset) + bytes.count <= bytesMax else {
+            throw .line("ERR string exceeds maximum allowed size (proto-max-bulk-len)")
         }
-        batch.setRange(key, at: UInt64(offset), arguments[3], tag: expect(.number, .write))
+        batch.setRange(key, at: UInt64(offset), bytes, tag: expect(.number, .write))
     }
 
     func incrementByDecimal(_ arguments: Arguments) throws(RESPError) {
         let key = try key(arguments, 1)
-        guard DecimalNumber(arguments[2]) != nil else { throw .line("ERR value is not a valid float") }
+        guard DecimalNumber(arguments[2]) != nil else { throw Self.noDecimal(arguments.text(2)) }
         batch.addDecimal(key, arguments[2], tag: expect(.value, .write))
+    }
+
+    /// Why an increment is none, told apart as Redis does.
+    ///
+    /// What only Redis adds is refused with a reason: nothing is added that would not be exact.
+    private static func noDecimal(_ text: String) -> RESPError {
+        guard let first = text.first, !first.isWhitespace, let number = Double(text), !number.isNaN else {
+            return .line("ERR value is not a valid float")
+        }
+        let isInfinite = text.lowercased().contains("inf")
+        if isInfinite { return .line("ERR increment would produce NaN or Infinity") }
+        return .line("ERR value is not a valid float: decimal numbers below 10^21 can be added here")
     }
 
     /// RENAME, RENAMENX and COPY.
@@ -98,27 +115,5 @@ extension RESPConnection {
     /// On a listener for Cluster clients several keys must be of one slot, as they expect.
     func requireOneSlotIfRedirecting(_ arguments: Arguments, step: Int = 1) throws(RESPError) {
         if shared.settings.isRedirecting { try requireOneSlot(arguments, step: step) }
-    }
-
-    /// EX, PX, EXAT or PXAT at `index` and the number behind it.
-    func expiryOption(_ arguments: Arguments, _ index: Int, _ command: String) throws(RESPError) -> Expiry {
-        guard index + 1 < arguments.count else { throw .syntax }
-        let isSeconds: Bool
-        let isAbsolute: Bool
-        if arguments.matches(index, "EX") {
-            (isSeconds, isAbsolute) = (true, false)
-        } else if arguments.matches(index, "PX") {
-            (isSeconds, isAbsolute) = (false, false)
-        } else if arguments.matches(index, "EXAT") {
-            (isSeconds, isAbsolute) = (true, true)
-        } else if arguments.matches(index, "PXAT") {
-            (isSeconds, isAbsolute) = (false, true)
-        } else {
-            throw .syntax
-        }
-        let time = try arguments.integer(index + 1)
-        let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: isSeconds ? 1_000 : 1)
-        guard time > 0, !overflowed else { throw .invalidExpire(command) }
-        return isAbsolute ? .at(milliseconds: UInt64(milliseconds)) : .after(milliseconds: UInt64(milliseconds))
     }
 }

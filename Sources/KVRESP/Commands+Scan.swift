@@ -5,7 +5,7 @@ import NIOCore
 extension RESPConnection {
     /// SCAN cursor [MATCH pattern] [COUNT n] [TYPE type].
     func scan(_ arguments: Arguments) throws(RESPError) {
-        guard let cursor = UInt64(arguments.text(1)) else { throw .line("ERR invalid cursor") }
+        guard let cursor = Self.cursor(arguments[1]) else { throw .line("ERR invalid cursor") }
         let options = try ScanOptions(arguments)
         let request = ScanRequest(
             prefix: options.pattern?.prefix ?? [],
@@ -24,6 +24,16 @@ extension RESPConnection {
                 scanPage(request, options, sequence)
             }
         }
+    }
+
+    /// A cursor as C reads an unsigned number, which is what Redis does: a sign is taken, −1 is the greatest, nothing at all is 0.
+    private static func cursor(_ bytes: UnsafeRawBufferPointer) -> UInt64? {
+        guard let first = bytes.first else { return 0 }
+        let isNegative = first == UInt8(ascii: "-")
+        let digits = isNegative || first == UInt8(ascii: "+") ? bytes.dropFirst() : bytes[...]
+        guard digits.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }) else { return nil }
+        guard let number = UInt64(String(decoding: digits, as: UTF8.self)) else { return nil }
+        return isNegative ? 0 &- number : number
     }
 
     /// Reads a page and answers with it and the cursor of the next.

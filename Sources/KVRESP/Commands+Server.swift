@@ -18,7 +18,10 @@ extension RESPConnection {
     /// WAIT replicas timeout: every acknowledged write is on a majority, this node's own storage not counted.
     func wait(_ arguments: Arguments) throws(RESPError) {
         _ = try arguments.integer(1)
-        guard try arguments.integer(2) >= 0 else { throw .line("ERR timeout is negative") }
+        guard let timeout = parseInteger(arguments[2]) else {
+            throw .line("ERR timeout is not an integer or out of range")
+        }
+        guard timeout >= 0 else { throw .line("ERR timeout is negative") }
         let sequence = expectCustom()
         shared.service.status { [self] status in
             let nodes = status.peers.count + 1
@@ -46,17 +49,12 @@ extension RESPConnection {
     }
 
     func config(_ arguments: Arguments) throws(RESPError) {
+        if isHelp(arguments, of: "config") { return }
         guard arguments.matches(1, "GET") else {
             if arguments.matches(1, "RESETSTAT") { return replyOK() }
-            if arguments.matches(1, "SET"), arguments.count >= 4, arguments.count % 2 == 0 {
-                return try setConfiguration(arguments)
-            }
-            if arguments.matches(1, "REWRITE") {
-                throw .line("ERR the configuration file is not written by the node; edit it and restart")
-            }
-            throw unknownSubcommand(arguments, "CONFIG")
+            if arguments.matches(1, "SET") { return try setConfiguration(arguments) }
+            throw .line("ERR the configuration file is not written by the node; edit it and restart")
         }
-        guard arguments.count > 2 else { throw .wrongArity("config|get") }
         let values = configuration
         let patterns = (2..<arguments.count).map { GlobPattern(Array(arguments.text($0).lowercased().utf8)) }
         let found = values.filter { row in patterns.contains { $0.matches(Array(row.0.utf8)) } }
@@ -86,10 +84,16 @@ extension RESPConnection {
     /// CONFIG SET name value …: what can change while the node runs, here only and until it restarts; what is fixed may be set to what
     /// it is.
     private func setConfiguration(_ arguments: Arguments) throws(RESPError) {
+        guard arguments.count % 2 == 0 else { throw .syntax }
         var changes: [() -> Void] = []
+        var named: Set<String> = []
         let present = Dictionary(configuration) { first, _ in first }
         for index in stride(from: 2, to: arguments.count, by: 2) {
             let (name, value) = (arguments.text(index).lowercased(), arguments.text(index + 1))
+            guard named.insert(name).inserted else {
+                let word = arguments.text(index)
+                throw .line("ERR CONFIG SET failed (possibly related to argument '\(word)') - duplicate parameter")
+            }
             let (slowLog, connectionsMax) = (shared.slowLog, shared.connectionsMaxChange)
             switch name {
             case "slowlog-log-slower-than":
@@ -122,95 +126,5 @@ extension RESPConnection {
             throw .line("ERR CONFIG SET '\(name)' - it takes \(bounds.lowerBound) to \(bounds.upperBound)")
         }
         return number
-    }
-
-    func command(_ arguments: Arguments) throws(RESPError) {
-        let table = shared.table
-        if arguments.count == 1 {
-            reply { output, isRESP3 in
-                output.writeArrayHead(table.commands.count)
-                for command in table.commands { output.write(command, isRESP3: isRESP3) }
-            }
-        } else if arguments.matches(1, "LIST"), arguments.count == 2 {
-            reply { output, _ in
-                output.writeArrayHead(table.commands.count)
-                for command in table.commands { output.writeBulk(command.name) }
-            }
-        } else if arguments.matches(1, "GETKEYS"), arguments.count > 2 {
-            try commandKeys(arguments.dropping(2))
-        } else if arguments.matches(1, "COUNT"), arguments.count == 2 {
-            reply { output, _ in output.writeNumber(Int64(table.commands.count)) }
-        } else if arguments.matches(1, "INFO") {
-            let found = (2..<max(2, arguments.count)).map { table.find(arguments[$0]) }
-            let all = arguments.count == 2 ? table.commands.indices.map { $0 } : found
-            reply { output, isRESP3 in
-                output.writeArrayHead(all.count)
-                for index in all {
-                    if let index {
-                        output.write(table.commands[index], isRESP3: isRESP3)
-                    } else {
-                        output.writeNull(isRESP3: isRESP3)
-                    }
-                }
-            }
-        } else if arguments.matches(1, "DOCS") {
-            let named = (2..<max(2, arguments.count)).compactMap { table.find(arguments[$0]) }
-            let all = arguments.count == 2 ? table.commands.indices.map { $0 } : named
-            reply { output, isRESP3 in
-                output.writeMapHead(all.count, isRESP3: isRESP3)
-                for index in all { output.writeDocumentation(table.commands[index], isRESP3: isRESP3) }
-            }
-        } else {
-            throw unknownSubcommand(arguments, "COMMAND")
-        }
-    }
-}
-
-extension RESPConnection {
-    /// COMMAND GETKEYS command argument ….
-    private func commandKeys(_ arguments: Arguments) throws(RESPError) {
-        guard let index = shared.table.find(arguments[0]) else { throw .line("ERR Invalid command specified") }
-        let command = shared.table.commands[index]
-        guard command.accepts(argumentCount: arguments.count) else {
-            throw .line("ERR Invalid number of arguments specified for command")
-        }
-        guard command.firstKey > 0 else { throw .line("ERR The command has no key arguments") }
-        let last = command.lastKey < 0 ? arguments.count + command.lastKey : command.lastKey
-        let places = Array(stride(from: command.firstKey, through: last, by: command.keyStep))
-        reply { output, _ in
-            output.writeArrayHead(places.count)
-            for place in places { output.writeBulk(arguments[place]) }
-        }
-    }
-}
-
-extension ByteBuffer {
-    /// A command as COMMAND INFO describes it.
-    fileprivate mutating func write(_ command: Command, isRESP3: Bool) {
-        writeArrayHead(10)
-        writeBulk(command.name)
-        writeNumber(Int64(command.arity))
-        writeSetHead(command.flagNames.count, isRESP3: isRESP3)
-        for flag in command.flagNames {
-            writeStaticString("+")
-            writeString(flag)
-            writeStaticString("\r\n")
-        }
-        writeNumber(Int64(command.firstKey))
-        writeNumber(Int64(command.lastKey))
-        writeNumber(Int64(command.keyStep))
-        for _ in 0..<3 { writeSetHead(0, isRESP3: isRESP3) }
-        writeArrayHead(0)
-    }
-
-    fileprivate mutating func writeDocumentation(_ command: Command, isRESP3: Bool) {
-        writeBulk(command.name)
-        writeMapHead(3, isRESP3: isRESP3)
-        writeBulk("summary")
-        writeBulk(command.summary)
-        writeBulk("since")
-        writeBulk("1.0.0")
-        writeBulk("group")
-        writeBulk(command.group)
     }
 }

@@ -80,7 +80,7 @@ extension RESPConnection {
         guard command.accepts(argumentCount: inner.count) else { throw .wrongArity(command.name) }
         if command.name == "exec" { return try exec(in: stamp) }
         guard queue == nil else { throw .line("ERR only KV.SESSION DO … EXEC may stand between MULTI and EXEC") }
-        guard command.flags.contains(.write), !command.flags.contains(.admin) else {
+        guard command.flags.contains(.write), command.firstKey > 0, !command.flags.contains(.transaction) else {
             throw .line("ERR '\(command.name)' writes no key: send it without a session")
         }
         let first = batch.items.count

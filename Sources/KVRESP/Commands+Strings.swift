@@ -23,15 +23,15 @@ extension RESPConnection {
         guard arguments.count > 3 else {
             return batch.put(key, arguments[2], tag: expect(.ok, .write))
         }
-        var options = SetOptions()
-        try options.read(arguments, self)
+        let options = try WriteOptions(arguments, from: 3, isSet: true)
+        let expiry = try options.expiry(arguments, "set", now: shared.settings.now())
         let shape: ReplyShape = options.returnsPrevious ? .value : .ok
         batch.put(
             key,
             arguments[2],
             tag: expect(shape, .write),
             condition: options.condition,
-            expiry: options.expiry,
+            expiry: expiry,
             flags: options.returnsPrevious ? .returnPrevious : []
         )
     }
@@ -45,7 +45,8 @@ extension RESPConnection {
         let key = try key(arguments, 1)
         let time = try arguments.integer(2)
         let (milliseconds, overflowed) = time.multipliedReportingOverflow(by: millisecondsPerUnit)
-        guard time > 0, !overflowed else { throw .invalidExpire(name) }
+        let (_, isTooLate) = milliseconds.addingReportingOverflow(Int64(clamping: shared.settings.now()))
+        guard time > 0, !overflowed, !isTooLate else { throw .invalidExpire(name) }
         batch.put(
             key,
             arguments[3],
@@ -108,36 +109,5 @@ extension RESPConnection {
         guard isNegated else { return try increment(arguments, by: amount) }
         guard amount != .min else { throw .line("ERR decrement would overflow") }
         try increment(arguments, by: -amount)
-    }
-}
-
-/// What follows key and value in SET.
-private struct SetOptions {
-    var condition = Condition.none
-    var expiry = Expiry.none
-    var returnsPrevious = false
-
-    mutating func read(_ arguments: Arguments, _ client: RESPConnection) throws(RESPError) {
-        var index = 3
-        while index < arguments.count {
-            if arguments.matches(index, "NX") {
-                guard condition == .none else { throw .syntax }
-                condition = .absent
-            } else if arguments.matches(index, "XX") {
-                guard condition == .none else { throw .syntax }
-                condition = .present
-            } else if arguments.matches(index, "GET") {
-                returnsPrevious = true
-            } else {
-                guard expiry == .none else { throw .syntax }
-                if arguments.matches(index, "KEEPTTL") {
-                    expiry = .keep
-                } else {
-                    expiry = try client.expiryOption(arguments, index, "set")
-                    index += 1
-                }
-            }
-            index += 1
-        }
     }
 }

@@ -97,6 +97,18 @@ extension RESPConnection {
 
     func exec(_ arguments: Arguments) throws(RESPError) { try exec(in: nil) }
 
+    /// Answers a command with too few arguments or too many; an EXEC ends its transaction, as in Redis.
+    func refuseArity(of name: String) {
+        let line = RESPError.wrongArity(name).text
+        guard name == "exec" else {
+            queue?.isRefused = true
+            return replyError(line)
+        }
+        queue = nil
+        watch.removeAll()
+        replyError("EXECABORT Transaction discarded because of: \(line.dropFirst("ERR ".count))")
+    }
+
     /// Does what was queued as one request, in a session where a stamp is given.
     func exec(in stamp: SessionStamp?) throws(RESPError) {
         guard let queue else { throw .line("ERR EXEC without MULTI") }
@@ -168,10 +180,7 @@ extension RESPConnection {
     func enqueue(_ index: Int, _ entry: CommandTable.Entry, _ arguments: Arguments) {
         let command = shared.table.commands[index]
         current.command = UInt8(index)
-        guard command.accepts(argumentCount: arguments.count) else {
-            queue?.isRefused = true
-            return replyError(RESPError.wrongArity(command.name).text)
-        }
+        guard command.accepts(argumentCount: arguments.count) else { return refuseArity(of: command.name) }
         guard !entry.flags.contains(.alone) else {
             queue?.isRefused = true
             return replyError("ERR '\(command.name)' is not supported in a transaction")

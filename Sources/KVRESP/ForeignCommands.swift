@@ -75,6 +75,12 @@ let refusedCommands: [String: String] = [
     "slaveof": "members are changed by kvctl member",
     "failover": "leadership is handed over by kvctl member transfer-leader",
     "shutdown": "stop the process by a signal, or by kvctl member stop",
+    "acl": "users and what they may do are the whole cluster's: kvctl user",
+    "module": "there are no modules",
+    "latency": "it is not supported: see the metrics and SLOWLOG",
+    "psync": "members are changed by kvctl member",
+    "replconf": "members are changed by kvctl member",
+    "sync": "members are changed by kvctl member",
     "debug": "it is not supported",
     "monitor": "it is not supported: see the metrics and SLOWLOG",
 ]

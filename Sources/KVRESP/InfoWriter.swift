@@ -44,11 +44,15 @@ struct InfoWriter: Sendable {
                 ("blocked_clients", "0"),
             ]
         case "memory":
-            let resident = String(shared.residentBytes)
-            return [
-                ("used_memory", resident), ("used_memory_rss", resident), ("used_memory_peak", resident),
-                ("maxmemory", "0"), ("maxmemory_policy", "noeviction"), ("mem_fragmentation_ratio", "1"),
-            ]
+            // Resident memory for both: how much of it is allocated is not known.
+            let usage = shared.settings.processUsage.map { usage in
+                let now = usage()
+                return [
+                    ("used_memory", String(now.residentBytes)), ("used_memory_rss", String(now.residentBytes)),
+                    ("used_memory_peak", String(now.residentBytesPeak)),
+                ]
+            }
+            return (usage ?? []) + [("maxmemory", "0"), ("maxmemory_policy", "noeviction")]
         case "persistence":
             return [
                 ("loading", status.isReady ? "0" : "1"), ("rdb_changes_since_last_save", "0"),
@@ -67,7 +71,11 @@ struct InfoWriter: Sendable {
                 ("rejected_connections", String(shared.rejectedTotal)), ("evicted_keys", "0"),
             ]
         case "replication": return replication
-        case "cpu": return [("used_cpu_sys", "0"), ("used_cpu_user", String(shared.processorSeconds))]
+        case "cpu":
+            guard let usage = shared.settings.processUsage?() else { return [] }
+            return [
+                ("used_cpu_sys", seconds(usage.systemMicroseconds)), ("used_cpu_user", seconds(usage.userMicroseconds)),
+            ]
         case "commandstats":
             return shared.commandTotals.filter { $0.count > 0 }.map { total in
                 let perCall = total.microseconds / Double(total.count)
@@ -89,7 +97,7 @@ struct InfoWriter: Sendable {
     /// Every node takes writes (it proxies), so each calls itself master; groups are told one by one.
     private var replication: [(String, String)] {
         var lines = [
-            ("role", "master"), ("master_repl_offset", "0"),
+            ("role", "master"),
             ("connected_slaves", String(status.peers.count { $0.isConnected })),
         ]
         for group in status.groups {
@@ -104,6 +112,12 @@ struct InfoWriter: Sendable {
         }
         return lines
     }
+}
+
+/// Microseconds as seconds with six places.
+private func seconds(_ microseconds: UInt64) -> String {
+    let rest = String(microseconds % 1_000_000)
+    return "\(microseconds / 1_000_000)." + String(repeating: "0", count: 6 - rest.count) + rest
 }
 
 /// A number with two places behind the point.

@@ -36,6 +36,10 @@ enum ReplyShape: UInt8 {
     case range
     /// How the value would be kept (OBJECT ENCODING); none where there is no key.
     case encoding
+    /// How many would share the value (OBJECT REFCOUNT); none where there is no key.
+    case references
+    /// With an error's line: that where there is a key, none where there is none (GETEX with a bad time).
+    case errorWherePresent
     /// About how many bytes the key takes (MEMORY USAGE); none where there is no key.
     case memory
     /// With what was gathered: an array of the replies to its commands (EXEC), or the only one (KV.SESSION).
@@ -44,7 +48,7 @@ enum ReplyShape: UInt8 {
     case custom
 
     /// Whether it is written from the one reply and an `Aggregate`.
-    var isWhole: Bool { self == .range || self == .memory || self == .transaction }
+    var isWhole: Bool { self == .range || self == .memory || self == .transaction || self == .errorWherePresent }
 }
 
 /// The replies to the parts of one command that have come so far.

@@ -38,7 +38,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     private var parser: RequestParser
     private var input = ByteBuffer()
     private var isPaused = false
-    private var isReadHeld = false
+    var isReadHeld = false
     private var inputHasEnded = false
     private var isProcessing = false
 
@@ -62,12 +62,15 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     var capture: Capture?
 
     // What goes out.
-    private var output = ByteBuffer()
+    var output = ByteBuffer()
     private var isDirty = false
     /// What was written while the client did not read.
     var unreadBytes = 0
     var hasOverflowed = false
-    private(set) var isClosing = false
+    var isClosing = false
+    var ending = RESPEnding.quiet
+    /// What came after the end was decided.
+    var droppedBytes = 0
     private var isClosed = false
 
     // What the client chose.
@@ -99,7 +102,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard !isClosing else { return }
+        guard !isClosing else { return drop(Self.unwrapInboundIn(data)) }
         var bytes = Self.unwrapInboundIn(data)
         shared.receivedBytes.add(UInt64(bytes.readableBytes))
         if input.readableBytes == 0 {
@@ -116,7 +119,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     }
 
     func read(context: ChannelHandlerContext) {
-        if isPaused || isClosing { isReadHeld = true } else { context.read() }
+        if ending != .lingering, isPaused || isClosing { isReadHeld = true } else { context.read() }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
@@ -130,6 +133,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         guard let event = event as? ChannelEvent, event == .inputClosed else {
             return context.fireUserInboundEventTriggered(event)
         }
+        if ending == .lingering { return closeNow() }
         // The client will send no more but may still read: what is complete is answered, then we close.
         if !isPaused { stopReading() }
         inputHasEnded = true
@@ -227,8 +231,12 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             let table = shared.table
             guard let index = table.find(arguments[0]) else {
                 current.command = UInt8(table.commands.count)
-                queue?.isRefused = true
-                replyError(unknownCommandLine(arguments))
+                if isWord(arguments[0], "POST") || isWord(arguments[0], "HOST:") {
+                    cutForeignProtocol(arguments)
+                } else {
+                    queue?.isRefused = true
+                    replyError(unknownCommandLine(arguments))
+                }
                 return true
             }
             let entry = table.entries[index]
@@ -237,6 +245,12 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
                 current.command = UInt8(index)
                 queue?.isRefused = true
                 replyError(refusal)
+                return true
+            }
+            if entry.flags.contains(.container), let refusal = table.commands[index].subcommandRefusal(arguments) {
+                current.command = UInt8(index)
+                queue?.isRefused = true
+                replyError(refusal.text)
                 return true
             }
             if entry.flags.contains(.admin) { audit(arguments) }
@@ -254,8 +268,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
             current.command = UInt8(index)
             let arity = Int(entry.arity)
             guard arity >= 0 ? arguments.count == arity : arguments.count >= -arity else {
-                queue?.isRefused = true
-                replyError(RESPError.wrongArity(table.commands[index].name).text)
+                refuseArity(of: table.commands[index].name)
                 return true
             }
             do throws(RESPError) {
@@ -277,14 +290,6 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         batched = (0, 0)
         service.submit(batch, to: self)
         batch.removeAll()
-    }
-
-    /// Answers a protocol error and closes.
-    private func refuse(_ text: String) {
-        shared.protocolErrors.add()
-        current.command = UInt8(shared.table.commands.count)
-        replyError("ERR \(text)")
-        closeWhenAnswered()
     }
 
     /// Reads no further; closes once everything before was answered and written.
@@ -544,7 +549,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// Writes what there is to write, and goes on where it had to wait.
     func turnEnded() {
         isDirty = false
-        guard let context, !isClosed else { return }
+        guard let context, !isClosed, ending != .cut else { return }
         let count = output.readableBytes
         if count > 0 {
             shared.sentBytes.add(UInt64(count))
@@ -558,7 +563,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
         if isClosed { return }
         let isEmpty = pending.isEmpty && output.readableBytes == 0 && batch.items.isEmpty
         if isEmpty, isClosing || (inputHasEnded && !isPaused) {
-            context.close(promise: nil)
+            if ending == .afterError, !inputHasEnded { linger(context) } else { context.close(promise: nil) }
         }
     }
 
@@ -575,6 +580,7 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// `stop` was called: takes no more commands, answers those that were taken, closes.
     func drain() {
         guard !isClosed else { return }
+        if ending == .lingering { return closeNow() }
         isClosing = true
         submitBatch()
         markDirty()
@@ -583,15 +589,5 @@ final class RESPConnection: ChannelDuplexHandler, ReplySink, @unchecked Sendable
     /// Closes without waiting.
     func closeNow() {
         context?.close(promise: nil)
-    }
-
-    private func unknownCommandLine(_ arguments: Arguments) -> String {
-        let name = String(decoding: arguments[0].prefix(128), as: UTF8.self)
-        if let line = foreignCommandLine(name.lowercased()) { return line }
-        var line = "ERR unknown command '\(name)', with args beginning with: "
-        for index in 1..<max(1, arguments.count) where line.utf8.count < 256 {
-            line += "'\(String(decoding: arguments[index].prefix(128), as: UTF8.self))' "
-        }
-        return line
     }
 }

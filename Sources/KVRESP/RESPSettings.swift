@@ -1,6 +1,31 @@
 package import KVBase
 package import NIOCore
 
+/// What a process takes of its machine.
+package struct ProcessUsage: Sendable {
+    /// Memory that is resident now, in bytes.
+    package var residentBytes: UInt64
+    /// The most that was ever resident, in bytes.
+    package var residentBytesPeak: UInt64
+    /// Processor time in the program itself, in microseconds.
+    package var userMicroseconds: UInt64
+    /// Processor time in the system for it, in microseconds.
+    package var systemMicroseconds: UInt64
+
+    /// All of it.
+    package init(
+        residentBytes: UInt64,
+        residentBytesPeak: UInt64,
+        userMicroseconds: UInt64,
+        systemMicroseconds: UInt64
+    ) {
+        self.residentBytes = residentBytes
+        self.residentBytesPeak = residentBytesPeak
+        self.userMicroseconds = userMicroseconds
+        self.systemMicroseconds = systemMicroseconds
+    }
+}
+
 /// What bounds a RESP listener and what it says about itself.
 package struct RESPSettings: Sendable {
     /// This node.
@@ -49,10 +74,16 @@ package struct RESPSettings: Sendable {
     package var batchBytesMax = 1 << 20
     /// How many keys KEYS may answer with before it errs and points to SCAN.
     package var keysMax = 1_000_000
+    /// How long a client may take to read the error that ends its connection and to end it too.
+    package var lingerTimeout: Duration = .seconds(5)
+    /// How many bytes of such a client are dropped before the connection is closed all the same.
+    package var lingerBytesMax = 32 << 20
     /// How long `stop` lets replies finish.
     package var stopDeadline: Duration = .seconds(5)
     /// Puts TLS on a new connection; nil where clients speak in the clear.
     package var secure: (@Sendable (any Channel) throws -> Void)?
+    /// What the process takes, for INFO, which leaves out what it is not told.
+    package var processUsage: (@Sendable () -> ProcessUsage)?
     /// The wall clock, in milliseconds since 1970.
     package var now: @Sendable () -> UInt64
 

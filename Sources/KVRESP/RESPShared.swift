@@ -65,6 +65,8 @@ final class RESPShared: Sendable {
     let receivedBytes: Counter
     let sentBytes: Counter
     let protocolErrors: Counter
+    /// Clients that spoke HTTP.
+    let foreignProtocols: Counter
     let outputOverflows: Counter
     /// Bytes of replies that wait for clients who do not read.
     let unreadBytes = Atomic<Int>(0)
@@ -75,8 +77,6 @@ final class RESPShared: Sendable {
     private let connectionGauge: Gauge
     private let connectionTotal: Counter
     private let connectionRejects: Counter
-    private let residentGauge: Gauge
-    private let processorCounter: Counter
     private let state = Mutex(State())
 
     init(
@@ -102,6 +102,7 @@ final class RESPShared: Sendable {
         receivedBytes = registry.counter(.receivedBytesTotal, "resp")
         sentBytes = registry.counter(.sentBytesTotal, "resp")
         protocolErrors = registry.counter(.rejectedTotal, "resp", "protocol_error")
+        foreignProtocols = registry.counter(.rejectedTotal, "resp", "cross_protocol")
         outputOverflows = registry.counter(.rejectedTotal, "resp", "output_bound")
         patienceEnds = Dictionary(
             uniqueKeysWithValues: ["idle", "slow_command", "slow_reader"].map {
@@ -116,8 +117,6 @@ final class RESPShared: Sendable {
         connectionGauge = registry.gauge(.connections, "resp")
         connectionTotal = registry.counter(.connectionsTotal, "resp")
         connectionRejects = registry.counter(.rejectedTotal, "resp", "too_many_connections")
-        residentGauge = registry.gauge(.processResidentBytes)
-        processorCounter = registry.counter(.processCPU)
     }
 
     /// Counts a request that the service did not serve.
@@ -199,11 +198,8 @@ final class RESPShared: Sendable {
 
     var clientCount: Int { state.withLock { $0.members.count } }
 
-    /// What the process takes, as of the last time that metrics were read.
-    var residentBytes: Int { Int(residentGauge.value) }
-
-    /// Processor time of the process, as of then.
-    var processorSeconds: Double { Double(processorCounter.value) / 1_000_000_000 }
+    /// Whether there is a user of this name; who has not said who it is counts as `default`.
+    func isUser(_ name: String) -> Bool { name == "default" || authenticator?.control.user(name) != nil }
 
     /// How many clients were turned away.
     var rejectedTotal: UInt64 { connectionRejects.value }

@@ -44,7 +44,9 @@ extension ByteBuffer {
             }
         case .encoding:
             if let value = reply.value { writeBulk(encodingName(value)) } else { writeNull(isRESP3: isRESP3) }
-        case .sum, .values, .allOK, .watched, .range, .memory, .transaction, .custom:
+        case .references:
+            if let value = reply.value { writeNumber(references(value)) } else { writeNull(isRESP3: isRESP3) }
+        case .sum, .values, .allOK, .watched, .range, .memory, .transaction, .errorWherePresent, .custom:
             writeError("ERR internal: a reply of the wrong kind")
         }
     }
@@ -59,6 +61,10 @@ extension ByteBuffer {
     ) {
         if let capture = detail.capture { return write(reply, capture, isRESP3: isRESP3, now: now) }
         if reply.outcome == .failed { return writeError(reply.errorLine) }
+        if shape == .errorWherePresent {
+            guard reply.outcome != .absent else { return writeNull(isRESP3: isRESP3) }
+            return writeError(detail.errorLine ?? RESPError.syntax.text)
+        }
         if shape == .memory {
             guard reply.outcome != .absent else { return writeNull(isRESP3: isRESP3) }
             // The row, its key and what an index entry takes.
@@ -110,6 +116,11 @@ private let noSuchKey = "ERR no such key"
 private func encodingName(_ value: UnsafeRawBufferPointer) -> String {
     if parseInteger(value) != nil { return "int" }
     return value.count <= 44 ? "embstr" : "raw"
+}
+
+/// What Redis would count: small numbers are shared by all keys for ever.
+private func references(_ value: UnsafeRawBufferPointer) -> Int64 {
+    parseInteger(value).map { (0..<10_000).contains($0) } == true ? Int64(Int32.max) : 1
 }
 
 extension Aggregate {

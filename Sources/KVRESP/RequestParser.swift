@@ -76,7 +76,10 @@ struct RequestParser {
             case .incomplete: return .incomplete
             case .malformed(let text): return .malformed(text)
             case .number(let length, let start):
-                guard let length, length >= 0, length <= bulkBytesMax else { return .malformed("invalid bulk length") }
+                guard let length, length >= 0 else { return .malformed("invalid bulk length") }
+                guard length <= bulkBytesMax else {
+                    return .malformed("invalid bulk length: an argument has at most \(bulkBytesMax) bytes")
+                }
                 // `start` is at most what was received and `length` at most `bulkBytesMax`: the sum cannot overflow.
                 let end = start + length + 2
                 guard end <= commandBytesMax else { return .malformed("command over \(commandBytesMax) bytes") }

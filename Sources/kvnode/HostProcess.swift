@@ -1,4 +1,5 @@
 import Glibc
+import KVRESP
 
 /// Writes to standard error, whole lines at once where the system allows it.
 enum StandardError {
@@ -65,6 +66,21 @@ enum HostProcess {
         guard words.count > 1 else { return 0 }
         let text = String(decoding: words[1].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         return (UInt64(text) ?? 0) * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    }
+
+    /// Memory and processor time, as INFO tells them.
+    static var usage: ProcessUsage {
+        var usage = rusage()
+        let isKnown = getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0
+        let resident = residentBytes
+        let microseconds = { (time: timeval) in UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_usec) }
+        return ProcessUsage(
+            residentBytes: resident,
+            // The system tells it in KiB; it looks now and then, so that what is resident now may be more.
+            residentBytesPeak: max(resident, isKnown ? UInt64(usage.ru_maxrss) * 1_024 : 0),
+            userMicroseconds: isKnown ? microseconds(usage.ru_utime) : 0,
+            systemMicroseconds: isKnown ? microseconds(usage.ru_stime) : 0
+        )
     }
 
     /// How many descriptors are open.

@@ -82,6 +82,7 @@ extension NodeConfiguration {
     func respSettings(_ clock: PosixClock, _ security: Security) -> RESPSettings {
         var settings = RESPSettings(node: node.id, softwareVersion: Version.text) { clock.wallMilliseconds }
         if tls.isOnRESP, let contexts = security.contexts { settings.secure = { try contexts.secureClients($0) } }
+        settings.processUsage = { HostProcess.usage }
         settings.idleTimeout = respLimits.idleTimeout
         settings.commandTimeout = respLimits.commandTimeout
         settings.writeTimeout = respLimits.writeTimeout

@@ -79,6 +79,33 @@ import Testing
         #expect(service.counts.requests == 0)
     }
 
+    @Test(arguments: [
+        ("GET /\(String(repeating: "a", count: 90_000)) HTTP/1.1\r\nHost: x\r\n\r\n", "over 80 KiB"),
+        ("GET / HTTP/1.1\r\nHost: x\r\na: \(String(repeating: "a", count: 90_000))\r\n\r\n", "over 80 KiB"),
+        ("PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", "Content-Length is no number"),
+        (
+            "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+            "Content-Length is said twice"
+        ),
+        ("FOO / HTTP/1.1\r\nHost: x\r\n\r\n", "the method is none"),
+        ("GET /v1/kv/\u{fc} HTTP/1.1\r\nHost: x\r\n\r\n", "must be percent-encoded"),
+        ("GET /v1/kv/\u{1} HTTP/1.1\r\nHost: x\r\n\r\n", "must be percent-encoded"),
+        ("nonsense\r\n\r\n", "the method is none"),
+    ])
+    func `what is no HTTP is refused with a reason, in the shape of every error`(
+        request: String,
+        reason: String
+    ) async throws {
+        let (answer, service) = try await exchange(request, ends: true)
+        #expect(answer.hasPrefix("HTTP/1.1 400 Bad Request\r\n"), "\(answer)")
+        let parts = answer.split(separator: "\r\n\r\n", maxSplits: 1)
+        let body = try #require(parts.count == 2 ? parts[1] : nil, "\(answer)")
+        #expect(body.hasPrefix(#"{"code":"bad_request","message":"#) && body.contains(reason), "\(body)")
+        #expect(answer.lowercased().contains("content-length: \(body.utf8.count)\r\n"))
+        #expect(answer.lowercased().contains("connection: close\r\n"))
+        #expect(service.counts.requests == 0)
+    }
+
     @Test func `a body that is said to be too long is refused before it comes`() async throws {
         let (answer, service) = try await exchange(
             "PUT /v1/kv/a HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\nab",

@@ -87,14 +87,14 @@ import Testing
         ("GETEX none", "$-1\r\n"),
         ("GETEX none EX 10", "$-1\r\n"),
         ("GETEX none EX", "-ERR syntax error\r\n"),
-        ("GETEX none EX 0", "-ERR invalid expire time in 'getex' command\r\n"),
+        ("GETEX none EX 0", "$-1\r\n"),
         ("MSETNX a 1 b", "-ERR wrong number of arguments for 'msetnx' command\r\n"),
         ("MSETNX a 1 b 2", "-CROSSSLOT Keys in request don't hash to the same slot\r\n"),
         ("MSETNX {k}a 1 {k}b 2", ":1\r\n"),
         ("GETRANGE none 0 -1", "$0\r\n\r\n"),
         ("GETRANGE none 0 x", "-ERR value is not an integer or out of range\r\n"),
         ("SETRANGE k -1 x", "-ERR offset is out of range\r\n"),
-        ("SETRANGE k 536870911 x", "-ERR string exceeds maximum allowed size (4194304 bytes)\r\n"),
+        ("SETRANGE k 536870911 x", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)\r\n"),
         ("SETRANGE k 2 xy", ":4\r\n"),
         ("INCRBYFLOAT n 10.50", "$4\r\n10.5\r\n"),
         ("INCRBYFLOAT n x", "-ERR value is not a valid float\r\n"),
@@ -139,6 +139,10 @@ import Testing
         ),
         ("KV.SESSION DO 5 1 1 GET a", "-ERR 'get' writes no key: send it without a session\r\n"),
         ("KV.SESSION DO 5 1 1 INCR a", "-UNKNOWN no such session\r\n"),
+        ("KV.SESSION DO 5 1 1 KV.SESSION OPEN", "-ERR 'kv.session' writes no key: send it without a session\r\n"),
+        ("KV.SESSION DO 5 1 1 FLUSHALL", "-ERR 'flushall' writes no key: send it without a session\r\n"),
+        ("KV.SESSION DO 5 1 1 MULTI", "-ERR 'multi' writes no key: send it without a session\r\n"),
+        ("KV.SESSION DO 5 1 1 WATCH a", "-ERR 'watch' writes no key: send it without a session\r\n"),
         ("HELLO 4", "-NOPROTO unsupported protocol version\r\n"),
         ("HELLO x", "-ERR Protocol version is not an integer or out of range\r\n"),
         ("HELLO 2 FOO", "-ERR Syntax error in HELLO option 'FOO'\r\n"),
@@ -347,12 +351,58 @@ import Testing
         _ = try harness.call("MSET", "a", "1", "b", "2")
         let info = try harness.call("INFO")
         for line in [
-            "# Server\r\nredis_version:7.4.0", "# Clients\r\nconnected_clients:1", "# Memory\r\nused_memory:",
+            "# Server\r\nredis_version:7.4.0", "# Clients\r\nconnected_clients:1", "# Memory\r\nmaxmemory:0",
             "# Stats\r\n",
-            "# Replication\r\nrole:master\r\nmaster_repl_offset:0\r\nconnected_slaves:2", "# Keyspace\r\n",
+            "# Replication\r\nrole:master\r\nconnected_slaves:2", "# Keyspace\r\n",
             "group1:role=leader,term=5,leader=1",
         ] { #expect(info.contains(line), "\(line)") }
         #expect(try harness.call("INFO", "keyspace").contains("db0:keys=2,expires=0"))
+    }
+
+    @Test func `INFO tells what the process takes, and nothing where that is not known`() throws {
+        let harness = try RESPHarness {
+            $0.processUsage = {
+                ProcessUsage(
+                    residentBytes: 5_000,
+                    residentBytesPeak: 9_000,
+                    userMicroseconds: 12_000_034,
+                    systemMicroseconds: 500_000
+                )
+            }
+        }
+        let memory = "used_memory:5000\r\nused_memory_rss:5000\r\nused_memory_peak:9000\r\n"
+        #expect(try harness.call("INFO", "memory").contains(memory))
+        #expect(try harness.call("INFO", "cpu").contains("used_cpu_sys:0.500000\r\nused_cpu_user:12.000034\r\n"))
+        let bare = try RESPHarness().call("INFO")
+        for name in ["used_memory", "used_cpu", "master_repl_offset", "mem_fragmentation_ratio"] {
+            #expect(!bare.contains(name), "\(name)")
+        }
+    }
+
+    @Test func `CLIENT LIST shows those that were asked for`() throws {
+        let harness = try RESPHarness()
+        for line in ["CLIENT LIST ID 9 1", "CLIENT LIST TYPE normal", "CLIENT LIST TYPE NORMAL"] {
+            #expect(try harness.send(encode(line: line)).contains("id=1 addr=127.0.0.1:1 "), "\(line)")
+        }
+        for line in ["CLIENT LIST ID 2", "CLIENT LIST TYPE pubsub"] {
+            #expect(try harness.send(encode(line: line)) == "$0\r\n\r\n", "\(line)")
+        }
+        #expect(try harness.call("CLIENT", "KILL", "USER", "default") == ":0\r\n")
+        #expect(try harness.call("CLIENT", "KILL", "LADDR", "?", "SKIPME", "no") == ":1\r\n")
+        #expect(!harness.channel.isActive)
+    }
+
+    @Test func `COMMAND INFO and DOCS know subcommands, and a filter by category`() throws {
+        let harness = try RESPHarness()
+        #expect(
+            try harness.call("COMMAND", "INFO", "config|get").hasPrefix("*1\r\n*10\r\n$10\r\nconfig|get\r\n:-3\r\n")
+        )
+        #expect(try harness.call("COMMAND", "DOCS", "OBJECT|Encoding").hasPrefix("*2\r\n$15\r\nobject|encoding\r\n"))
+        #expect(
+            try harness.call("COMMAND", "LIST", "FILTERBY", "ACLCAT", "transaction")
+                == "*5\r\n$5\r\nmulti\r\n$4\r\nexec\r\n$7\r\ndiscard\r\n$5\r\nwatch\r\n$7\r\nunwatch\r\n"
+        )
+        #expect(try harness.call("ACL", "LIST").hasPrefix("-ERR 'acl' is refused: users"))
     }
 
     @Test func `CLIENT LIST shows who is connected`() throws {

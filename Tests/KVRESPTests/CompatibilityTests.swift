@@ -78,19 +78,53 @@ private let expected: Set<String> = [
         }
     }
 
+    /// What has no row: transactions and what tools ask.
+    @Test(arguments: ["CLUSTER", "COMMAND", "CONFIG", "FLUSHALL", "MEMORY", "MULTI", "SLOWLOG"])
+    func `commands beside the tables answer as Redis does`(block: String) throws {
+        let harness = try RESPHarness()
+        for step in try #require(RedisExamples().blocks[block]) {
+            let answer = try harness.send(encode(step.words))
+            #expect(RedisExamples.notation(answer) == step.answer, "\(step.words)")
+        }
+    }
+
+    @Test(arguments: ["CLIENT", "CLUSTER", "COMMAND", "CONFIG", "MEMORY", "OBJECT", "SLOWLOG"])
+    func `HELP lists what a command can be asked for, and all of that is answered`(container: String) throws {
+        let harness = try RESPHarness()
+        let help = try harness.call(container, "help")
+        let command = try #require(commandTable.commands.first { $0.name == container.lowercased() })
+        #expect(!command.subcommands.isEmpty)
+        #expect(
+            help.hasPrefix("*\(2 * command.subcommands.count + (container == "COMMAND" ? 3 : 1))\r\n+\(container) ")
+        )
+        for part in command.subcommands {
+            #expect(help.contains("\r\n+\(part.usage)\r\n"))
+            let words = [container, part.name] + Array(repeating: "1", count: abs(part.arity) - 2)
+            let answer = try harness.send(encode(words))
+            #expect(!answer.isEmpty, "\(words)")
+            #expect(!answer.contains("unknown subcommand") && !answer.contains("wrong number"), "\(words): \(answer)")
+        }
+    }
+
     /// How the rows that say *differs* differ: commands, and how the answers begin.
     static let differences: [String: [(words: String, answer: String)]] = [
         "AUTH": [("AUTH default secret", "-ERR AUTH <password> called without any password configured")],
         "CLIENT": [("CLIENT PAUSE 100", "-ERR "), ("CLIENT TRACKING ON", "-ERR ")],
         "COPY": [("COPY a b", "-CROSSSLOT "), ("COPY {k}a {k}b DB 1", "-ERR DB index is out of range")],
         "DEL": [("DEL a b c", ":0")],
+        "EXPIRE": [("EXPIRE k 1 XX LT", "-ERR XX together with LT is not supported")],
         "INCRBYFLOAT": [
-            ("INCRBYFLOAT f 123456789012345678.00000000000000001", "$36\r\n123456789012345678.00000000000000001")
+            ("INCRBYFLOAT f 1e21", "-ERR value is not a valid float: decimal numbers below 10^21"),
+            ("INCRBYFLOAT f 0x10", "-ERR value is not a valid float: decimal numbers below 10^21"),
+            ("INCRBYFLOAT f 123456789012345678.00000000000000001", "$36\r\n123456789012345678.00000000000000001"),
         ],
         "MSETNX": [("MSETNX a 1 b 2", "-CROSSSLOT ")],
         "OBJECT": [
             ("OBJECT FREQ k", "-ERR no access times are kept"), ("OBJECT IDLETIME k", "-ERR no access times are kept"),
         ],
+        "PEXPIRE": [("PEXPIRE k 1 XX LT", "-ERR XX together with LT is not supported")],
+        "PEXPIREAT": [("PEXPIREAT k 1 XX LT", "-ERR XX together with LT is not supported")],
+        "EXPIREAT": [("EXPIREAT k 1 XX LT", "-ERR XX together with LT is not supported")],
         "RANDOMKEY": [("RANDOMKEY", "$-1")],
         "RENAME": [("RENAME a b", "-CROSSSLOT ")],
         "RENAMENX": [("RENAMENX a b", "-CROSSSLOT ")],

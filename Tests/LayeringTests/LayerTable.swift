@@ -53,7 +53,9 @@ struct Layer {
         "KVRESP": Layer(["KVBase", "KVService", "KVTelemetry"], foreign: nio.union(["Logging"])),
         "KVHTTP": Layer(
             ["KVBase", "KVService", "KVTelemetry"],
-            foreign: nio.union(["NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(hummingbird)
+            foreign: nio.union(["NIOHTTP1", "NIOHTTPTypes", "Logging", "ServiceLifecycle", "Foundation"]).union(
+                hummingbird
+            )
         ),
         // FoundationEssentials: the bytes of messages.
         "KVGRPC": Layer(

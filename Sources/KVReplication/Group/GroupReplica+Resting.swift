@@ -32,10 +32,9 @@ extension GroupReplica {
     func catchUp() {
         let passed = host.pace.passed(at: host.clock.monotonicNanoseconds)
         while ticksAhead < passed {
+            // It counts, and nothing else: unless the turn took so long that what began in it is due by now.
             ticksAhead += 1
-            let hadEffects = core.hasEffects
             core.tick()
-            assert(hadEffects || !core.hasEffects, "tick \(ticksAhead) of \(host.pace.planned) was due")
         }
     }
 
