@@ -70,6 +70,9 @@ package final class Node: KeyValueService, @unchecked Sendable {
     private let reporter: FlushReporter
     private var ticker: (any ScheduledJob)?
     private var tickCount: UInt64 = 0
+    /// How many ticks were taken at the last wake, and how many turns ended since.
+    private var ticksTaken = 1
+    private var turnsSinceTick = 0
     /// How often the node woke for ticks, of which several may pass at once; for tests.
     package private(set) var tickWakes: UInt64 = 0
 
@@ -189,7 +192,10 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     private func scheduleTick() {
         let now = clock.monotonicNanoseconds
-        host.pace.plan(ticksUntilDue, of: settings.group.tickNanoseconds, from: now)
+        // Where more happened than ticks and heartbeats bring, more is about to: to plan anew each time would cost what is saved.
+        let isQuiet = turnsSinceTick <= 2 + 2 * ticksTaken
+        turnsSinceTick = 0
+        host.pace.plan(isQuiet ? ticksUntilDue : 1, of: settings.group.tickNanoseconds, from: now)
         scheduleTick(from: now)
     }
 
@@ -219,6 +225,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     private func tick(_ count: Int) {
         let now = clock.monotonicNanoseconds
+        ticksTaken = count
         if isFormed {
             if sortedGroups.contains(where: { $0.isHeartbeatDue(with: count) }) {
                 for group in sortedGroups { group.joinHeartbeat(with: count) }
@@ -279,6 +286,7 @@ package final class Node: KeyValueService, @unchecked Sendable {
 
     /// What every turn ends with: groups propose and act, answers and messages leave.
     private func endTurn() {
+        turnsSinceTick += 1
         if isFormed {
             for group in sortedGroups { group.endTurn() }
         }
