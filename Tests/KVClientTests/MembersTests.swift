@@ -80,19 +80,26 @@ struct MembersTests {
         try await nodes.stop()
     }
 
-    @Test func `without a majority a change says so, and not that the dead leader cannot be reached`() async throws {
-        var nodes = Nodes()
-        let dead = try await deadEndpoint()
-        let text = "no_leader: 1 of 2 voters"
-        let live = try await nodes.start { path in
-            path == "/admin/v1/members"
-                ? (200, Nodes.members(leader: 9, at: dead))
-                : (503, "{\"code\":\"no_leader\",\"message\":\"1 of 2 voters\"}")
+    @Test func `without a majority a change says so, and not that the dead leader cannot be reached`() {
+        let verdict = ClientError.httpStatus(503, message: "no_leader: 1 of 2 voters")
+        let others: [ClientError] = [
+            .cannotConnect("dead"), .connectionLost("dead"), .timedOut("dead"),
+            .httpStatus(503, message: "not_leader: ask node 9"),
+            .httpStatus(503, message: "unavailable: it is stopping"),
+        ]
+        for other in others {
+            for order in [[verdict, other], [other, verdict], [other, verdict, other]] {
+                var failure = KVClient.ChangeFailure()
+                for error in order {
+                    let mayAnotherTakeIt = failure.note(error)
+                    #expect(mayAnotherTakeIt)
+                }
+                #expect(failure.error == verdict, "\(order)")
+            }
         }
-        let client = Self.client([live], timeout: .milliseconds(500))
-        await #expect(throws: ClientError.httpStatus(503, message: text)) { try await client.promoteMember("2") }
-        await client.shutdown()
-        try await nodes.stop()
+        var failure = KVClient.ChangeFailure()
+        let mayAnotherTakeIt = failure.note(.httpStatus(409, message: "conflict"))
+        #expect(!mayAnotherTakeIt)
     }
 
     @Test func `leadership of a group that is none, or that nobody leads, is not handed over in silence`() async throws

@@ -318,7 +318,7 @@ extension KVClient {
     }
 
     /// Why no node took a change so far.
-    private struct ChangeFailure {
+    struct ChangeFailure {
         private(set) var error: ClientError = .invalidArgument("no HTTP endpoint was given")
         private(set) var mayHaveBeenDone = false
         private var weight = 0
