@@ -36,7 +36,7 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
         if sentBytes + encoded.count > ProxyFormat.repliesBytesMax {
             // The caller hears so at once; more than that the connection between the nodes would not take.
             encoded.removeLast(encoded.count - start)
-            ProxyFormat.append(.failed(Self.tooLargeError), tag: tag, to: &encoded)
+            ProxyFormat.append(.failed(Self.error(inPlaceOf: reply.outcome)), tag: tag, to: &encoded)
         } else if encoded.count >= ProxyFormat.repliesPayloadBytes {
             send()
         }
@@ -52,10 +52,14 @@ final class IncomingProxy: ReplySink, @unchecked Sendable {
         send()
     }
 
-    private static let tooLargeError = ServiceError(
-        .tooLarge,
-        "the answers to requests that were sent together are over \(ProxyFormat.repliesBytesMax) bytes: ask for fewer keys at once"
-    )
+    /// Only of a read it is certain that nothing was done.
+    private static func error(inPlaceOf outcome: Reply.Outcome) -> ServiceError {
+        let text = "the answers to requests that were sent together are over \(ProxyFormat.repliesBytesMax) bytes"
+        guard outcome == .found || outcome == .absent else {
+            return ServiceError(.unknownOutcome, "\(text): the write may have been done, read before a retry")
+        }
+        return ServiceError(.tooLarge, "\(text): ask for fewer keys at once")
+    }
 
     private func send() {
         guard !encoded.isEmpty else { return }

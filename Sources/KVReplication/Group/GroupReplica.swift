@@ -205,10 +205,9 @@ package final class GroupReplica: @unchecked Sendable {
     ///
     /// The group elects without waiting for the time-out: each follower asks after a short random while.
     package func leaderConnectionClosed(_ node: NodeID) {
+        guard stopReason == nil, let peer = membership.replica(on: node) else { return }
         catchUp()
-        guard stopReason == nil, let peer = membership.replica(on: node), core.leaderConnectionClosed(peer) else {
-            return
-        }
+        guard core.leaderConnectionClosed(peer) else { return }
         let least: UInt64 = 2_000_000
         let delay = least + host.randomness.next() % (settings.quickElectionNanosecondsMax - least)
         quickElection?.cancel()
